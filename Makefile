@@ -1,0 +1,33 @@
+# The machine's Go may be older than go.mod asks for: let it fetch the right one.
+export GOTOOLCHAIN := auto
+export CGO_ENABLED := 0
+
+PHOTO ?= testdata/photos/panda.jpg
+
+.PHONY: demo test build generate ci ci-full default-model fmt
+.DEFAULT_GOAL := build
+
+build: ## the command, ./rfga-edge
+	go build -trimpath -o rfga-edge ./cmd/rfga-edge
+
+demo: build ## localize a photo with the embedded model: make demo PHOTO=my.jpg; the overlay goes to out/
+	./rfga-edge localize --overlay out $(PHOTO)
+
+test: ## all tests of this machine
+	go vet ./...
+	go test ./...
+
+generate: ## write asm/*.s and their stubs again from asm/_gen
+	go generate ./asm
+
+fmt:
+	gofmt -w $$(git ls-files '*.go')
+
+default-model: build ## rebuild defaultmodel/default.rfga from its published weights
+	sh defaultmodel/build/build.sh
+
+ci: ## what every submission runs
+	bash .ci/run
+
+ci-full: ci ## the rest: longer fuzzing, every format of the released binaries
+	FUZZTIME=60s bash .ci/fuzz
