@@ -1,0 +1,5 @@
+package format
+
+import "syscall"
+
+func dropPages(mem []byte) error { return syscall.Madvise(mem, syscall.MADV_DONTNEED) }

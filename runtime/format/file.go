@@ -1,0 +1,117 @@
+package format
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"unsafe"
+)
+
+// File is a model together with the memory its constants lie in.
+type File struct {
+	Model *Model
+	Info  *Info
+
+	mem    []byte
+	mapped bool
+}
+
+// Open maps the file into memory where the system can, and otherwise reads it, and decodes it. Close gives the memory
+// back: no constant of the model may be touched afterwards. While a file is mapped nobody may write into it; WriteFile
+// replaces files instead, which is safe.
+func Open(path string) (*File, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !st.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: not a regular file", path)
+	}
+	out, err := load(f, st.Size())
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return out, nil
+}
+
+func load(f *os.File, size int64) (*File, error) {
+	if size >= headerSize && size == int64(int(size)) {
+		if mem, err := mapFile(f, int(size)); err == nil {
+			return newFile(mem, true)
+		}
+	}
+	return Read(f, size)
+}
+
+// Read reads a file of size bytes into memory aligned to 64 bytes, and decodes it.
+func Read(r io.ReaderAt, size int64) (*File, error) {
+	if size < 0 || size != int64(int(size)) || size > int64(^uint(0)>>1)-alignment {
+		return nil, failf("header", "a file of %d bytes does not fit this machine's memory", size)
+	}
+	var last [1]byte // a wrong size must not become an allocation
+	if n, err := r.ReadAt(last[:], max(size-1, 0)); n == 0 {
+		if err != io.EOF {
+			return nil, err
+		}
+		return nil, failf("header", "the file is shorter than %d bytes", max(size, 1))
+	}
+	mem := alignedBytes(int(size))
+	if n, err := r.ReadAt(mem, 0); n < len(mem) {
+		if err == io.EOF {
+			return nil, failf("header", "the file ends after %d of %d bytes", n, size)
+		}
+		return nil, err
+	}
+	return newFile(mem, false)
+}
+
+func newFile(mem []byte, mapped bool) (*File, error) {
+	f := &File{mem: mem, mapped: mapped}
+	var err error
+	if f.Model, f.Info, err = Decode(mem); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// alignedBytes allocates n bytes on a 64-byte boundary, so that constants are as aligned as in a mapped file.
+func alignedBytes(n int) []byte {
+	b := make([]byte, n+alignment)
+	skip := int(-uintptr(unsafe.Pointer(unsafe.SliceData(b))) & (alignment - 1))
+	return b[skip : skip+n : skip+n]
+}
+
+// Close gives the memory back. It may be called more than once.
+func (f *File) Close() error {
+	mem, mapped := f.mem, f.mapped
+	f.mem, f.mapped = nil, false
+	if !mapped {
+		return nil
+	}
+	return unmapFile(mem)
+}
+
+// DropPages tells the system that the pages of a constant of this file are not needed for now: after weights were packed,
+// their pages need not stay in memory. The data stays valid, a later access reads it from the file again. It does nothing
+// where the file is not mapped.
+func (f *File) DropPages(data []byte) error {
+	if !f.mapped || len(data) == 0 {
+		return nil
+	}
+	base := uintptr(unsafe.Pointer(unsafe.SliceData(f.mem)))
+	first := uintptr(unsafe.Pointer(unsafe.SliceData(data)))
+	if first < base || first-base > uintptr(len(f.mem)) || uintptr(len(data)) > uintptr(len(f.mem))-(first-base) {
+		return fmt.Errorf("rfga: DropPages: the data does not lie in the file")
+	}
+	// Whole pages, outwards: neighbours on the same page are read again when somebody needs them.
+	page := os.Getpagesize()
+	lo := int(first-base) / page * page
+	hi := min((int(first-base)+len(data)+page-1)/page*page, len(f.mem))
+	return dropPages(f.mem[lo:hi])
+}
