@@ -1,0 +1,205 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+const gemmSig = "c *int32, a *byte, lda int, b *int8, k int"
+
+// rowPtrs gives the address of element disp of each row of a, which lie lda bytes apart: one base that the loop moves, and
+// odd multiples of lda that the addressing mode scales by 1, 2, 4 or 8.
+type rowPtrs struct {
+	base reg.Register
+	odd  map[int]reg.GPVirtual
+}
+
+func (b *builder) rowPtrs(rows int) rowPtrs {
+	p := rowPtrs{base: b.arg("a"), odd: map[int]reg.GPVirtual{}}
+	if rows == 1 {
+		return p
+	}
+	p.odd[1] = b.arg("lda")
+	for m := 3; m < rows; m += 2 {
+		r := b.GP64()
+		b.LEAQ(operand.Mem{Base: p.odd[m-2], Index: p.odd[1], Scale: 2}, r)
+		p.odd[m] = r
+	}
+	return p
+}
+
+func (p rowPtrs) at(row, disp int) operand.Mem {
+	m := operand.Mem{Base: p.base, Disp: disp}
+	if row > 0 {
+		scale := row & -row
+		m.Index, m.Scale = p.odd[row/scale], uint8(scale)
+	}
+	return m
+}
+
+// kLoop emits step for every group of KR terms, unrolled; step gets its number within the unrolled body, and advance moves
+// the pointers by n groups.
+func (b *builder) kLoop(k reg.Register, kr, unroll int, step func(s int), advance func(n int)) {
+	many, one, tail, done := b.label("unrolled"), b.label("single"), b.label("rest"), b.label("done")
+	b.SUBQ(imm(unroll*kr), k)
+	b.JL(operand.LabelRef(tail))
+	b.Label(many)
+	for s := range unroll {
+		step(s)
+	}
+	advance(unroll)
+	b.SUBQ(imm(unroll*kr), k)
+	b.JGE(operand.LabelRef(many))
+	b.Label(tail)
+	b.ADDQ(imm(unroll*kr), k)
+	b.JE(operand.LabelRef(done))
+	b.Label(one)
+	step(0)
+	advance(1)
+	b.SUBQ(imm(kr), k)
+	b.JG(operand.LabelRef(one))
+	b.Label(done)
+}
+
+func gemmDoc(name string, mr, nr, kr int, a, rule string) []string {
+	return []string{
+		fmt.Sprintf("%s is a %dx%d tile: for i < %d, j < %d:", name, mr, nr, mr, nr),
+		"",
+		fmt.Sprintf("\tc[%d*i+j] = sum over t < k of %s[i*lda...][t] * int32(b[%d*(t/%d)+%d*j+t%%%d])", nr, a, nr*kr, kr, kr, kr),
+		"",
+		rule,
+	}
+}
+
+// gemmVNNI: 32 columns in two 512-bit registers, 14 rows because the maps of these networks are 7*2**n wide.
+func gemmVNNI() asmFile {
+	const nr, kr = 32, 4
+	f := asmFile{name: "u8s8_gemm_14x32c4_avx512vnni"}
+	for _, mr := range []int{14, 7, 4, 2, 1} {
+		name := fmt.Sprintf("U8S8Gemm%dx%dc%dAVX512VNNI", mr, nr, kr)
+		f.funcs = append(f.funcs, asmFunc{name: name, sig: gemmSig,
+			doc: gemmDoc(name, mr, nr, kr, "a", "a is unsigned bytes; k is a multiple of 4 and at least 4. VPDPBUSD wraps, it does not saturate."),
+			emit: func(b *builder) {
+				// A dot product waits 5 cycles for itself and two start in a cycle: few rows need several sums.
+				sets := max(1, min(4, 10/(2*mr)))
+				acc := func(set, i, j int) reg.VecPhysical { return zmm((set*mr+i)*2 + j) }
+				w0, w1 := zmm(28), zmm(29)
+				c, w, k := b.arg("c"), b.arg("b"), b.arg("k")
+				rows := b.rowPtrs(mr)
+				for i := range 2 * mr * sets {
+					b.VPXORD(zmm(i), zmm(i), zmm(i))
+				}
+				b.kLoop(k, kr, 4, func(s int) {
+					b.VMOVDQU64(mem(w, 128*s), w0)
+					b.VMOVDQU64(mem(w, 128*s+64), w1)
+					for i := range mr {
+						u := zmm(30 + i%2)
+						b.VPBROADCASTD(rows.at(i, 4*s), u)
+						b.vpdpbusd(w0, u, acc(s%sets, i, 0))
+						b.vpdpbusd(w1, u, acc(s%sets, i, 1))
+					}
+				}, func(n int) {
+					b.ADDQ(imm(4*n), rows.base)
+					b.ADDQ(imm(128*n), w)
+				})
+				for i := range mr {
+					for j := range 2 {
+						for set := 1; set < sets; set++ {
+							b.VPADDD(acc(set, i, j), acc(0, i, j), acc(0, i, j))
+						}
+						b.VMOVDQU64(acc(0, i, j), mem(c, 128*i+64*j))
+					}
+				}
+				b.VZEROUPPER()
+				b.RET()
+			}})
+	}
+	return f
+}
+
+// gemmAVX2: 16-bit operands, exact for any weights: products of 255*127 in pairs, summed in 32 bits by VPMADDWD.
+func gemmAVX2() asmFile {
+	const nr, kr = 16, 2
+	f := asmFile{name: "s16s8_gemm_6x16c2_avx2"}
+	for _, mr := range []int{6, 4, 2, 1} {
+		name := fmt.Sprintf("S16S8Gemm%dx%dc%dAVX2", mr, nr, kr)
+		f.funcs = append(f.funcs, asmFunc{name: name, sig: gemmSig,
+			doc: gemmDoc(name, mr, nr, kr, "int16 a", "a is 16-bit integers; k is a multiple of 2 and at least 2."),
+			emit: func(b *builder) {
+				acc := func(i, j int) reg.VecPhysical { return ymm(2*i + j) }
+				w0, w1, u, t := ymm(12), ymm(13), ymm(14), ymm(15)
+				c, w, k := b.arg("c"), b.arg("b"), b.arg("k")
+				rows := b.rowPtrs(mr)
+				for i := range 2 * mr {
+					b.VPXOR(ymm(i), ymm(i), ymm(i))
+				}
+				b.kLoop(k, kr, 4, func(s int) {
+					b.VPMOVSXBW(mem(w, 32*s), w0)
+					b.VPMOVSXBW(mem(w, 32*s+16), w1)
+					for i := range mr {
+						b.VPBROADCASTD(rows.at(i, 4*s), u)
+						b.VPMADDWD(w0, u, t)
+						b.VPADDD(t, acc(i, 0), acc(i, 0))
+						b.VPMADDWD(w1, u, u)
+						b.VPADDD(u, acc(i, 1), acc(i, 1))
+					}
+				}, func(n int) {
+					b.ADDQ(imm(4*n), rows.base)
+					b.ADDQ(imm(32*n), w)
+				})
+				b.storeTile(c, mr)
+			}})
+	}
+	return f
+}
+
+// storeTile ends a 256-bit kernel of 16 columns.
+func (b *builder) storeTile(c reg.Register, mr int) {
+	for i := range 2 * mr {
+		b.VMOVDQU(ymm(i), mem(c, 32*i))
+	}
+	b.VZEROUPPER()
+	b.RET()
+}
+
+// gemmPairSafeAVX2: VPMADDUBSW sums pairs in 16 bits and saturates; pair-safe weights keep it from that.
+func gemmPairSafeAVX2() asmFile {
+	const nr, kr = 16, 4
+	f := asmFile{name: "u8s8_gemm_6x16c4_avx2"}
+	for _, mr := range []int{6, 4, 2, 1} {
+		name := fmt.Sprintf("U8S8Gemm%dx%dc%dAVX2", mr, nr, kr)
+		f.funcs = append(f.funcs, asmFunc{name: name, sig: gemmSig,
+			doc: gemmDoc(name, mr, nr, kr, "a", "a is unsigned bytes; k is a multiple of 4 and at least 4. b must be pair-safe: sums of pairs saturate in 16 bits."),
+			emit: func(b *builder) {
+				acc := func(i, j int) reg.VecPhysical { return ymm(2*i + j) }
+				ones, weights := ymm(12), ymm(13)
+				c, w, k := b.arg("c"), b.arg("b"), b.arg("k")
+				rows := b.rowPtrs(mr)
+				for i := range 2 * mr {
+					b.VPXOR(ymm(i), ymm(i), ymm(i))
+				}
+				b.VPCMPEQW(ones, ones, ones)
+				b.VPSRLW(imm8(15), ones, ones)
+				b.kLoop(k, kr, 2, func(s int) {
+					// Column half by half: one register of weights, and the broadcast is a load anyway.
+					for j := range 2 {
+						b.VMOVDQU(mem(w, 64*s+32*j), weights)
+						for i := range mr {
+							t := ymm(14 + i%2)
+							b.VPBROADCASTD(rows.at(i, 4*s), t)
+							b.VPMADDUBSW(weights, t, t)
+							b.VPMADDWD(ones, t, t)
+							b.VPADDD(t, acc(i, j), acc(i, j))
+						}
+					}
+				}, func(n int) {
+					b.ADDQ(imm(4*n), rows.base)
+					b.ADDQ(imm(64*n), w)
+				})
+				b.storeTile(c, mr)
+			}})
+	}
+	return f
+}

@@ -1,0 +1,20 @@
+package asm
+
+// Requant holds what requantization needs besides the per-channel bias and multiplier. Stored bytes are values plus 128,
+// and so are the zero points here: Zero is zero_out+128. Assembly reads the fields by offset; a test holds them in place.
+//
+//	v = clamp(f32(acc+bias)*mult, Lo, Hi);  byte = Zero + rne(v)
+//
+// With a residual the byte above, less Zero, is r, and res the other operand's byte:
+//
+//	v = clamp(f32(f32(r+AOff)*AMult) + f32(f32(res-BZero)*BMult), RLo, RHi);  byte = RZero + rne(v)
+type Requant struct {
+	Lo, Hi   float32 // 0, 4
+	Zero     int32   // 8
+	AOff     int32   // 12: zero_out of the operator less the zero point that the addition uses for it
+	AMult    float32 // 16
+	BZero    int32   // 20
+	BMult    float32 // 24
+	RLo, RHi float32 // 28, 32
+	RZero    int32   // 36
+}

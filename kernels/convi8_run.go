@@ -1,0 +1,221 @@
+package kernels
+
+import "unsafe"
+
+// blocking is how a run walks over its rows, and how it divides its scratch.
+type blocking struct {
+	rows   int // rows of a block: a whole number of tiles, their operands and results meant to stay in L2
+	batch  int // rows that go to one call of the requantizer, their accumulators meant to stay in L1
+	lda    int // bytes from row to row of gathered operands
+	offRow int // scratch: one gathered row before it is widened
+	offC   int // accumulators
+	offA   int // gathered rows
+	size   int
+}
+
+const (
+	defaultL2  = 512 << 10 // where the CPU does not say
+	accumBytes = 8 << 10   // accumulators of one batch
+	minUnits   = 16        // below so many row tiles, columns are split too
+)
+
+func align64(n int) int { return (n + 63) &^ 63 }
+
+// plan chooses block sizes; they never change the result.
+func (g *convI8) plan(l2 int) {
+	main := g.family[0]
+	if l2 <= 0 {
+		l2 = defaultL2
+	}
+	g.tile = main.MR
+	tiles := ceilDiv(g.rows, g.tile)
+	// With few rows there is more to share out in the columns. Gathering is repeated for every share, so it wants fewer.
+	limit := minUnits
+	if !g.direct || g.widen != nil {
+		limit = minUnits / 2
+	}
+	g.nSplit = tiles < limit && g.groups*g.panels > 1
+
+	b := &g.block
+	perRow := g.kPad*main.A.Size() + g.go_
+	b.rows = min(max(l2/2/perRow/g.tile, 1), tiles) * g.tile
+	b.batch = max(accumBytes/(4*main.NR)/g.tile, 1) * g.tile
+
+	b.lda = g.kPad * main.A.Size()
+	if g.direct && g.widen == nil {
+		b.lda = g.in.C
+	}
+	off := 0
+	take := func(n int) int {
+		at := off
+		off += align64(n)
+		return at
+	}
+	b.offC = take(4 * b.batch * main.NR)
+	b.offRow = take(g.kPad + Slack)
+	b.offA = off
+	if !g.direct || g.widen != nil {
+		take(b.rows*b.lda + 2*Slack)
+	}
+	b.size = off
+}
+
+// run computes units lo..hi-1: tiles of rows, of all columns or, with nSplit, of one panel each, panel by panel.
+func (g *convI8) run(io *IO, lo, hi int, tmp []byte) {
+	tiles := ceilDiv(g.rows, g.tile)
+	all := g.groups * g.panels
+	gathered := span{group: -1}
+	for u := lo; u < hi; {
+		first, t := u/tiles, u%tiles
+		end := min(tiles, t+hi-u)
+		p0, p1 := 0, all
+		if g.nSplit {
+			p0, p1 = first, first+1
+		}
+		r1 := min(end*g.tile, g.rows)
+		for r := t * g.tile; r < r1; r += g.block.rows {
+			g.blockRows(io, tmp, r, min(r+g.block.rows, r1), p0, p1, &gathered)
+		}
+		u += end - t
+	}
+}
+
+// span says whose rows the gathering scratch holds.
+type span struct{ group, r0, r1 int }
+
+// blockRows computes rows r0..r1-1 of panels p0..p1-1, counted over all groups: a panel's weights stay in L1 while the
+// block's rows pass.
+func (g *convI8) blockRows(io *IO, tmp []byte, r0, r1, p0, p1 int, have *span) {
+	nr := g.family[0].NR
+	for p := p0; p < p1; p++ {
+		group := p / g.panels
+		var a *byte
+		if g.direct && g.widen == nil {
+			a = at(io.In[0], r0*g.in.C+group*g.gi)
+		} else {
+			if want := (span{group, r0, r1}); *have != want {
+				g.gather(io.In[0], tmp, group, r0, r1)
+				*have = want
+			}
+			a = at(tmp, g.block.offA)
+		}
+		n0 := p % g.panels * nr
+		g.panel(io, tmp, a, r0, r1, p, group*g.go_+n0, min(nr, g.go_-n0))
+	}
+}
+
+// panel multiplies rows r0..r1-1 with one panel and stores columns ch..ch+n-1 of the output.
+func (g *convI8) panel(io *IO, tmp []byte, a *byte, r0, r1, p, ch, n int) {
+	main := g.family[0]
+	b := at(g.packed, p*g.panelLen)
+	bias, mult := at(g.bias, p*main.NR), at(g.mult, p*main.NR)
+	acc := (*int32)(unsafe.Pointer(at(tmp, g.block.offC)))
+	lda, oc := g.block.lda, g.out.C
+	for r := r0; r < r1; r += g.block.batch {
+		rows := min(g.block.batch, r1-r)
+		g.product(acc, (*byte)(unsafe.Add(unsafe.Pointer(a), (r-r0)*lda)), lda, b, rows)
+		if g.raw {
+			g.storeRaw(view[int32](io.Out[0])[r*oc+ch:], acc, bias, rows, n)
+			continue
+		}
+		var res *byte
+		if g.residual {
+			res = at(io.In[1], r*oc+ch)
+		}
+		g.requant.Fn(at(io.Out[0], r*oc+ch), oc, acc, main.NR, rows, n, bias, mult, res, oc, g.params)
+	}
+}
+
+// storeRaw writes accumulators as they are.
+func (g *convI8) storeRaw(dst []int32, acc, bias *int32, rows, n int) {
+	nr := g.family[0].NR
+	b := unsafe.Slice(bias, n)
+	for r := range rows {
+		d := dst[r*g.out.C:][:n]
+		for j, v := range row(acc, r*nr, n) {
+			d[j] = v + b[j]
+		}
+	}
+}
+
+// product fills rows of accumulators, NR each: whole tiles of the largest kernel, then what is left by smaller ones.
+func (g *convI8) product(acc *int32, a *byte, lda int, b *int8, rows int) {
+	for _, k := range g.family {
+		for rows >= k.MR {
+			k.Fn(acc, a, lda, b, g.kPad)
+			acc = (*int32)(unsafe.Add(unsafe.Pointer(acc), 4*k.MR*k.NR))
+			a = (*byte)(unsafe.Add(unsafe.Pointer(a), k.MR*lda))
+			rows -= k.MR
+		}
+	}
+}
+
+// gather writes the operands of rows r0..r1-1 into scratch, in the kernel's form.
+func (g *convI8) gather(x, tmp []byte, group, r0, r1 int) {
+	form := g.family[0].A
+	dst := tmp[g.block.offA:]
+	if g.direct && form == S16 && g.kPad == g.in.C { // rows follow each other without a gap on both sides
+		g.widen.Fn((*uint16)(unsafe.Pointer(unsafe.SliceData(dst))), at(x, r0*g.in.C), (r1-r0)*g.in.C)
+		return
+	}
+	line := tmp[g.block.offRow:]
+	oy, ox := r0/g.out.W, r0%g.out.W
+	for range r1 - r0 {
+		src := line
+		switch {
+		case g.direct:
+			src = x[(oy*g.out.W+ox)*g.in.C+group*g.gi:]
+		case form == U8:
+			g.gatherRow(dst, x, group, oy, ox)
+		default:
+			g.gatherRow(line, x, group, oy, ox)
+		}
+		switch form {
+		case S16:
+			g.widen.Fn((*uint16)(unsafe.Pointer(unsafe.SliceData(dst))), unsafe.SliceData(src), g.k)
+		case S8:
+			for i, u := range src[:g.k] {
+				dst[i] = u ^ 0x80
+			}
+		}
+		dst = dst[g.block.lda:]
+		if ox++; ox == g.out.W {
+			oy, ox = oy+1, 0
+		}
+	}
+}
+
+// short is the length up to which a run is copied by one 16-byte move. What it writes too much belongs to the next run, which
+// comes later, or to the slack behind the scratch.
+const short = 16
+
+// gatherRow writes the KH*KW*gi stored bytes under the window of output pixel oy, ox.
+func (g *convI8) gatherRow(dst, x []byte, group, oy, ox int) {
+	w := &g.win
+	iy, ix := oy*w.StrideH-w.Pad[0], ox*w.StrideW-w.Pad[1]
+	c, gi := g.in.C, g.gi
+	width := w.KW * gi
+	pad := g.padRow[group*width:][:width]
+	runs := w.DilationW == 1 && g.groups == 1 && ix >= 0 && ix+w.KW <= g.in.W // a window's row is one run of the input
+	for range w.KH {
+		switch {
+		case iy < 0 || iy >= g.in.H:
+			copy(dst[:width], pad)
+		case runs && width <= short:
+			*(*[short]byte)(dst) = *(*[short]byte)(unsafe.Pointer(at(x, (iy*g.in.W+ix)*c)))
+		case runs:
+			copy(dst[:width], x[(iy*g.in.W+ix)*c:])
+		default:
+			for kx := range w.KW {
+				to := dst[kx*gi:][:gi]
+				if px := ix + kx*w.DilationW; px < 0 || px >= g.in.W {
+					copy(to, pad[kx*gi:])
+				} else {
+					copy(to, x[(iy*g.in.W+px)*c+group*gi:])
+				}
+			}
+		}
+		dst = dst[width:]
+		iy += w.DilationH
+	}
+}

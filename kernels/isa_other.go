@@ -1,0 +1,7 @@
+//go:build purego || (!amd64 && !arm64)
+
+package kernels
+
+func detectISA() ISA { return Portable }
+
+func cacheL2() int { return 0 }

@@ -1,0 +1,195 @@
+package kernels
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/rfga-edge/rfga-edge/asm"
+)
+
+// Operand is the form in which a kernel reads one of its matrices.
+type Operand uint8
+
+const (
+	U8  Operand = 1 // the stored byte, value+128
+	S8  Operand = 2 // the value
+	S16 Operand = 3 // 16 bits: the stored byte zero-extended as an activation, the value as a weight
+)
+
+// Size is the number of bytes of one element.
+func (o Operand) Size() int {
+	if o == S16 {
+		return 2
+	}
+	return 1
+}
+
+// Bias is what an activation's operand form adds to its value; the layer's bias takes it back.
+func (o Operand) Bias() int32 {
+	if o == S8 {
+		return 0
+	}
+	return 128
+}
+
+// GEMM is the record of one int8 matrix product microkernel: c[i][j] = sum over k of a[i][k]*b[k][j], modulo 2**32.
+//
+// a has MR rows, lda bytes apart, in form A. b is a packed panel of NR columns: [k/KR][NR][KR] weights. k is a multiple of
+// KR. c is [MR][NR], contiguous. A kernel may read up to Slack bytes behind its operands and writes c only.
+// Records that differ in MR and Name only are a family: they share packed weights, and every family has MR = 1, so that
+// any number of rows is covered exactly.
+type GEMM struct {
+	Name       string
+	ISA        ISA
+	MR, NR, KR int
+	A          Operand
+	PairSafe   bool // b must be pair-safe, see PairSafe
+	Rate       int  // products per cycle of a full tile, roughly: the chooser's measure
+	Fn         func(c *int32, a *byte, lda int, b *int8, k int)
+}
+
+// Requantizer is the record of a kernel that turns int32 accumulators into stored bytes: rows x n of them, accumulators
+// ldc elements apart, bytes ldd apart. asm.Requant has the formula. With Residual, res is the other operand, ldr bytes
+// apart. bias, mult, c and res are readable up to Slack bytes behind column n-1; exactly n bytes a row are written.
+type Requantizer struct {
+	Name     string
+	ISA      ISA
+	Residual bool
+	Rate     int
+	Fn       func(dst *byte, ldd int, c *int32, ldc, rows, n int, bias *int32, mult *float32, res *byte, ldr int, p *asm.Requant)
+}
+
+// Depthwise is the record of a depthwise convolution kernel with its requantization. It computes pixels outputs of n
+// channels: pixel p reads channel c of tap t at a + p*step + off[t] + c, and writes dst + p*ldd + c. taps is a multiple of
+// KR; a tap that pads has weight zero and some valid offset.
+// Weights are packed [n/CR][taps/KR][CR][KR] in form W, channels of a block in the order Order; bias and mult are
+// [n/CR][CR] in that order. Reads go up to Slack bytes behind channel n-1; exactly n bytes a pixel are written.
+type Depthwise struct {
+	Name     string
+	ISA      ISA
+	CR, KR   int
+	W        Operand
+	Order    []int // Order[i] is the channel, within a block, at packed place i; nil is the natural order
+	Residual bool
+	Rate     int
+	Fn       func(dst *byte, ldd int, a *byte, step, pixels int, off *int, taps int, w *byte, n int, bias *int32, mult *float32, res *byte, ldr int, p *asm.Requant)
+}
+
+// Widener is the record of a kernel that writes n stored bytes as 16-bit integers (S16), for kernels that want them so.
+// It may read and write up to Slack elements behind the n.
+type Widener struct {
+	Name string
+	ISA  ISA
+	Rate int
+	Fn   func(dst *uint16, src *byte, n int)
+}
+
+// The registry: portable rows and those that were built for this architecture. What this CPU can run is a matter of
+// Features.
+var (
+	gemms        = slices.Concat(portableGEMMs, archGEMMs)
+	requantizers = slices.Concat(portableRequantizers, archRequantizers)
+	depthwises   = slices.Concat(portableDepthwises, archDepthwises)
+	wideners     = slices.Concat(portableWideners, archWideners)
+)
+
+// GEMMs returns the records of every matrix product kernel in this build, runnable here or not.
+func GEMMs() []GEMM { return slices.Clone(gemms) }
+
+// KernelInfo names one kernel of the registry.
+type KernelInfo struct {
+	Name, Op string
+	ISA      ISA
+	Runnable bool // on this CPU, under RFGA_DISABLE
+}
+
+// Registry lists every kernel in this build.
+func Registry() []KernelInfo {
+	var list []KernelInfo
+	add := func(op, name string, isa ISA) {
+		list = append(list, KernelInfo{Name: name, Op: op, ISA: isa, Runnable: isa&^features == 0})
+	}
+	for i := range gemms {
+		add("gemm", gemms[i].Name, gemms[i].ISA)
+	}
+	for i := range depthwises {
+		add("depthwise", depthwises[i].Name, depthwises[i].ISA)
+	}
+	for i := range requantizers {
+		add("requant", requantizers[i].Name, requantizers[i].ISA)
+	}
+	for i := range wideners {
+		add("widen", wideners[i].Name, wideners[i].ISA)
+	}
+	return list
+}
+
+// chooseGEMM returns the family to use for n columns, largest tile first; portable Go serves where nothing else does. A
+// tile's idle columns count against it.
+func chooseGEMM(available ISA, pairSafe bool, n int) []*GEMM {
+	var best *GEMM
+	score := func(g *GEMM) float64 {
+		full := (n + g.NR - 1) / g.NR * g.NR
+		return float64(g.Rate) * float64(n) / float64(full)
+	}
+	for i := range gemms {
+		g := &gemms[i]
+		if g.ISA&^available != 0 || g.PairSafe && !pairSafe {
+			continue
+		}
+		if best == nil || score(g) > score(best) {
+			best = g
+		}
+	}
+	return gemmFamily(best)
+}
+
+// gemmFamily returns the records that share g's packing and instruction set, largest tile first.
+func gemmFamily(g *GEMM) []*GEMM {
+	var family []*GEMM
+	for i := range gemms {
+		o := &gemms[i]
+		if o.ISA == g.ISA && o.NR == g.NR && o.KR == g.KR && o.A == g.A && o.PairSafe == g.PairSafe {
+			family = append(family, o)
+		}
+	}
+	slices.SortFunc(family, func(a, b *GEMM) int { return cmp.Compare(b.MR, a.MR) })
+	return family
+}
+
+func chooseRequantizer(available ISA, residual bool) *Requantizer {
+	var best *Requantizer
+	for i := range requantizers {
+		r := &requantizers[i]
+		if r.Residual == residual && r.ISA&^available == 0 && (best == nil || r.Rate > best.Rate) {
+			best = r
+		}
+	}
+	return best
+}
+
+func chooseDepthwise(available ISA, residual bool, channels, taps int) *Depthwise {
+	var best *Depthwise
+	score := func(d *Depthwise) float64 {
+		full := ((channels + d.CR - 1) / d.CR * d.CR) * ((taps + d.KR - 1) / d.KR * d.KR)
+		return float64(d.Rate) * float64(channels*taps) / float64(full)
+	}
+	for i := range depthwises {
+		d := &depthwises[i]
+		if d.Residual == residual && d.ISA&^available == 0 && (best == nil || score(d) > score(best)) {
+			best = d
+		}
+	}
+	return best
+}
+
+func chooseWidener(available ISA) *Widener {
+	var best *Widener
+	for i := range wideners {
+		w := &wideners[i]
+		if w.ISA&^available == 0 && (best == nil || w.Rate > best.Rate) {
+			best = w
+		}
+	}
+	return best
+}

@@ -1,0 +1,11 @@
+//go:build purego || !amd64
+
+package kernels
+
+// An architecture with kernels has a file like registry_amd64.go instead of this one.
+var (
+	archGEMMs        []GEMM
+	archRequantizers []Requantizer
+	archDepthwises   []Depthwise
+	archWideners     []Widener
+)

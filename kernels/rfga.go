@@ -1,0 +1,251 @@
+package kernels
+
+import (
+	"fmt"
+	"math"
+	"slices"
+)
+
+// Inner buffers of RFGAI8: the quantized views, and the Conv1d results before the sigmoid.
+const (
+	rfgaYC = iota // C
+	rfgaYH        // H x C
+	rfgaYW        // W x C
+	rfgaZC
+	rfgaZH
+	rfgaZW
+	rfgaInner
+)
+
+// rfgaI8 is the prepared operator.
+type rfgaI8 struct {
+	RFGAI8
+	biasC []int32 // of conv c, with the zero point folded in
+	views [3]rounder
+	convC rounder
+	round rounder
+}
+
+// PrepareRFGAI8 returns quantized residual fine-grained attention. Its stages: the views, the convolution along the channels,
+// the convolutions along height and width (which are int8 convolutions like any other), and the calibration of x.
+func PrepareRFGAI8(c *RFGAI8) (*Prepared, error) {
+	r := &rfgaI8{RFGAI8: *c}
+	if err := r.check(); err != nil {
+		return nil, err
+	}
+	largest, err := r.bound()
+	if err != nil {
+		return nil, err
+	}
+	for v := range r.views {
+		r.views[v] = newRounder(c.ViewZero[v], -128, 127)
+	}
+	r.convC = newRounder(c.ConvC.Zero, c.ConvC.Lo, c.ConvC.Hi)
+	r.round = newRounder(c.Requant.Zero, c.Requant.Lo, c.Requant.Hi)
+
+	h, w, ch := c.Shape.H, c.Shape.W, c.Shape.C
+	convH, err := PrepareConvI8(&ConvI8{
+		In: Shape{h, 1, ch}, Out: Shape{h, 1, ch}, Window: window1D(3, 1), Groups: 1,
+		Weights: c.WH, Bias: c.BH, ZeroIn: c.ViewZero[1], Requant: c.ConvH,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("convolution along height: %w", err)
+	}
+	convW, err := PrepareConvI8(&ConvI8{
+		In: Shape{1, w, ch}, Out: Shape{1, w, ch}, Window: window1D(1, 3), Groups: 1,
+		Weights: c.WW, Bias: c.BW, ZeroIn: c.ViewZero[2], Requant: c.ConvW,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("convolution along width: %w", err)
+	}
+
+	r.WH, r.WW = nil, nil // packed: lets go of the caller's
+
+	p := &Prepared{
+		Inner:  make([]int, rfgaInner),
+		Kernel: convH.Kernel,
+		Why:    convH.Why,
+		MACs:   convH.MACs + convW.MACs + int64(3*ch) + int64(c.Shape.Len()),
+		Packed: convH.Packed + convW.Packed,
+	}
+	if convW.Kernel != convH.Kernel {
+		p.Kernel += ", " + convW.Kernel
+	}
+	if largest >= 1<<24 {
+		p.Why += fmt.Sprintf("; accumulators reach %d, where float32 has no longer every integer", largest)
+	}
+	p.Inner[rfgaYC], p.Inner[rfgaZC] = ch, ch
+	p.Inner[rfgaYH], p.Inner[rfgaZH] = h*ch, h*ch
+	p.Inner[rfgaYW], p.Inner[rfgaZW] = w*ch, w*ch
+	blocks := ceilDiv(ch, channelUnit)
+	p.Stages = []Stage{
+		{Name: "views", Units: blocks, Scratch: 4 * channelUnit * (w + 2), Run: r.runViews},
+		{Name: "conv_c", Units: blocks, Run: r.runConvC},
+	}
+	p.embed("conv_h", convH, func(sub, io *IO) {
+		sub.In, sub.Out = io.Inner[rfgaYH:rfgaYH+1], io.Inner[rfgaZH:rfgaZH+1]
+	})
+	p.embed("conv_w", convW, func(sub, io *IO) {
+		sub.In, sub.Out = io.Inner[rfgaYW:rfgaYW+1], io.Inner[rfgaZW:rfgaZW+1]
+	})
+	p.Stages = append(p.Stages, Stage{Name: "apply", Units: h, Scratch: 4 * ch, Run: r.runApply})
+	return p, nil
+}
+
+// window1D is a window of kh x kw with the padding that keeps the size.
+func window1D(kh, kw int) Window {
+	return Window{KH: kh, KW: kw, StrideH: 1, StrideW: 1, DilationH: 1, DilationW: 1, Pad: [4]int{kh / 2, kw / 2, kh / 2, kw / 2}}
+}
+
+// check leaves to PrepareConvI8 what belongs to the convolutions along height and width.
+func (r *rfgaI8) check() error {
+	if err := checkShape("input", r.Shape); err != nil {
+		return err
+	}
+	if n := int64(r.Shape.H) * int64(r.Shape.W); n > math.MaxInt32/255 {
+		return fmt.Errorf("a view sums %d elements: more than %d can overflow int32", n, math.MaxInt32/255)
+	}
+	if err := checkZero("input", r.ZeroIn); err != nil {
+		return err
+	}
+	for v, name := range [...]string{"channel view's", "height view's", "width view's"} {
+		if err := checkMult(name, r.ViewMult[v]); err != nil {
+			return err
+		}
+		if err := checkZero(name, r.ViewZero[v]); err != nil {
+			return err
+		}
+	}
+	ch := r.Shape.C
+	if err := checkLength("channel convolution weights (3 a channel, padded to 4)", len(r.WC), 4*ch); err != nil {
+		return err
+	}
+	if err := checkOptional("channel convolution biases", len(r.BC), ch); err != nil {
+		return err
+	}
+	if len(r.ConvC.Mult) == 1 {
+		r.ConvC.Mult = slices.Repeat(r.ConvC.Mult, ch)
+	}
+	if err := r.ConvC.check(ch); err != nil {
+		return fmt.Errorf("channel convolution: %w", err)
+	}
+	r.biasC = make([]int32, ch)
+	for c := range ch {
+		var err error
+		if r.biasC[c], err = checkedBias(r.WC[4*c:][:3], c, r.BC, r.ViewZero[0]); err != nil {
+			return fmt.Errorf("channel convolution: %w", err)
+		}
+	}
+	if err := checkLength("sigmoid table entries", len(r.Table), 3*256); err != nil {
+		return err
+	}
+	return r.Requant.check(1)
+}
+
+// bound returns the largest magnitude of (x-ZeroIn)*(A+((B*M+8192)>>14)), an error if it, or what leads to it, leaves int32.
+func (r *rfgaI8) bound() (int64, error) {
+	var lo, hi int64 // of M
+	for v := range 3 {
+		t := r.Table[256*v:][:256]
+		low, high := t[0], t[0]
+		for _, q := range t {
+			low, high = min(low, q), max(high, q)
+		}
+		lo, hi = lo+int64(low), hi+int64(high)
+	}
+	if b := max(abs(int64(r.B)*lo), abs(int64(r.B)*hi)) + 8192; b > math.MaxInt32 {
+		return 0, fmt.Errorf("B = %d times an attention sum of %d..%d does not fit int32", r.B, lo, hi)
+	}
+	g0, g1 := int64(r.A)+(int64(r.B)*lo+8192)>>14, int64(r.A)+(int64(r.B)*hi+8192)>>14
+	gain := max(abs(g0), abs(g1))
+	largest := gain * int64(max(r.ZeroIn+128, 127-r.ZeroIn))
+	if gain > math.MaxInt32 || largest > math.MaxInt32 {
+		return 0, fmt.Errorf("A = %d, B = %d make factors up to %d: the accumulator reaches %d, which does not fit int32", r.A, r.B, gain, largest)
+	}
+	return largest, nil
+}
+
+func abs(v int64) int64 { return max(v, -v) }
+
+// runViews sums a block of channels over rows, columns and all, and requantizes the sums.
+func (r *rfgaI8) runViews(io *IO, lo, hi int, tmp []byte) {
+	s, zero := r.Shape, r.ZeroIn+128
+	x := io.In[0]
+	sums := view[int32](tmp)
+	for u := lo; u < hi; u++ {
+		c0 := u * channelUnit
+		n := min(channelUnit, s.C-c0)
+		all, row := sums[:n], sums[channelUnit:][:n]
+		columns := sums[2*channelUnit:][:s.W*channelUnit]
+		clear(all)
+		clear(columns)
+		for h := range s.H {
+			clear(row)
+			for w := range s.W {
+				column := columns[w*channelUnit:][:n]
+				row := row[:n]
+				for i, v := range x[(h*s.W+w)*s.C+c0:][:n] {
+					row[i] += int32(v)
+					column[i] += int32(v)
+				}
+			}
+			for i, v := range row {
+				all[i] += v
+			}
+			r.storeView(1, io.Inner[rfgaYH][h*s.C+c0:], row, int32(s.W)*zero)
+		}
+		for w := range s.W {
+			r.storeView(2, io.Inner[rfgaYW][w*s.C+c0:], columns[w*channelUnit:][:n], int32(s.H)*zero)
+		}
+		r.storeView(0, io.Inner[rfgaYC][c0:], all, int32(s.H)*int32(s.W)*zero)
+	}
+}
+
+// storeView requantizes sums of stored bytes; zero is what the summands' zero points add up to.
+func (r *rfgaI8) storeView(v int, y []byte, sums []int32, zero int32) {
+	round, m := r.views[v], r.ViewMult[v]
+	y = y[:len(sums)]
+	for i, s := range sums {
+		y[i] = round.store(float32(float32(s-zero) * m))
+	}
+}
+
+// runConvC convolves the channel view along the channels, with three weights for each channel.
+func (r *rfgaI8) runConvC(io *IO, lo, hi int, _ []byte) {
+	y, z, n := io.Inner[rfgaYC], io.Inner[rfgaZC], r.Shape.C
+	pad := byte(r.ViewZero[0] + 128)
+	for c := lo * channelUnit; c < min(hi*channelUnit, n); c++ {
+		before, after := pad, pad
+		if c > 0 {
+			before = y[c-1]
+		}
+		if c < n-1 {
+			after = y[c+1]
+		}
+		w := r.WC[4*c:][:3]
+		acc := r.biasC[c] + int32(w[0])*int32(before) + int32(w[1])*int32(y[c]) + int32(w[2])*int32(after)
+		z[c] = r.convC.store(float32(float32(acc) * r.ConvC.Mult[c]))
+	}
+}
+
+// runApply computes rows of the output.
+func (r *rfgaI8) runApply(io *IO, lo, hi int, tmp []byte) {
+	s, zero, a, b, m, round := r.Shape, r.ZeroIn+128, r.A, r.B, r.Requant.Mult[0], r.round
+	tc, th, tw := (*[256]int16)(r.Table), (*[256]int16)(r.Table[256:]), (*[256]int16)(r.Table[512:])
+	sum := view[int32](tmp)[:s.C] // of the channel's and the row's sigmoids
+	for h := lo; h < hi; h++ {
+		zh := io.Inner[rfgaZH][h*s.C:][:s.C]
+		for c, u := range io.Inner[rfgaZC][:s.C] {
+			sum[c] = int32(tc[u]) + int32(th[zh[c]])
+		}
+		for w := range s.W {
+			at := (h*s.W + w) * s.C
+			x, y, zw := io.In[0][at:][:s.C], io.Out[0][at:][:s.C], io.Inner[rfgaZW][w*s.C:][:s.C]
+			sum := sum[:s.C]
+			for c, u := range x {
+				factor := a + (b*(sum[c]+int32(tw[zw[c]]))+8192)>>14
+				y[c] = round.store(float32(float32((int32(u)-zero)*factor) * m))
+			}
+		}
+	}
+}

@@ -1,0 +1,249 @@
+package kernels
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"unsafe"
+)
+
+// SelfTest runs every kernel that this CPU can run and compares it, bit by bit, with portable Go. report is called for each
+// kernel with what is wrong, or nil. The digest is over the portable results: it is the same on every machine.
+func SelfTest(report func(kernel string, err error)) (digest string, err error) {
+	failed := 0
+	tell := func(kernel string, err error) {
+		if err != nil {
+			failed++
+		}
+		report(kernel, err)
+	}
+	h := sha256.New()
+	for i := range gemms {
+		if g := &gemms[i]; g.ISA&^features == 0 {
+			tell(g.Name, selfTestGEMM(g))
+		}
+	}
+	for i := range wideners {
+		if w := &wideners[i]; w.ISA&^features == 0 {
+			tell(w.Name, selfTestWidener(w))
+		}
+	}
+	cases := selfTestCases()
+	want := make([][]byte, len(cases))
+	for i := range cases {
+		if want[i], _, err = cases[i].run(Portable); err != nil {
+			return "", fmt.Errorf("%s: %w", cases[i].name, err)
+		}
+		h.Write(want[i])
+	}
+	// Kernels that work on an accumulator or on a whole layer are reached through layers, one instruction set at a time.
+	errs := map[string]error{}
+	var order []string
+	for _, isa := range selfTestISAs() {
+		for i := range cases {
+			got, used, err := cases[i].run(isa)
+			if err == nil && !bytes.Equal(got, want[i]) {
+				err = fmt.Errorf("layer %s differs from portable Go", cases[i].name)
+			}
+			for _, name := range used {
+				if _, seen := errs[name]; !seen {
+					order = append(order, name)
+				}
+				errs[name] = errors.Join(errs[name], err)
+			}
+		}
+	}
+	for _, name := range order {
+		tell(name, errs[name])
+	}
+	if failed > 0 {
+		return "", fmt.Errorf("%d kernels differ from portable Go", failed)
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// selfTestISAs lists what each runnable kernel asks for, once, portable Go first.
+func selfTestISAs() []ISA {
+	var list []ISA
+	for _, k := range Registry() {
+		if k.Runnable && !slices.Contains(list, k.ISA) {
+			list = append(list, k.ISA)
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
+// selfTestGEMM compares a kernel with the definition in GEMM's comment, over depths around its unrolling.
+func selfTestGEMM(g *GEMM) error {
+	r := rand.New(rand.NewPCG(1, uint64(g.MR)))
+	for _, k := range []int{1, 2, 3, 7, 8, 31, 64, 200} {
+		k = (k + g.KR - 1) / g.KR * g.KR
+		lda := k * g.A.Size()
+		a, b := aligned[byte](g.MR*lda), aligned[byte](k*g.NR)
+		row := make([]int32, g.MR*k)
+		for i := range row {
+			v := byte(r.Uint32())
+			row[i] = int32(v)
+			switch g.A {
+			case S8:
+				row[i], a[i] = int32(int8(v)), v
+			case S16:
+				*(*uint16)(unsafe.Pointer(&a[2*i])) = uint16(v)
+			default:
+				a[i] = v
+			}
+		}
+		for i := range b { // [k/KR][NR][KR]; a quarter of the range is pair-safe
+			b[i] = byte(int8(r.IntN(128) - 64))
+		}
+		c := aligned[byte](4 * g.MR * g.NR)
+		got := view[int32](c)
+		g.Fn(&got[0], &a[0], lda, (*int8)(unsafe.Pointer(&b[0])), k)
+		for i := range g.MR {
+			for j := range g.NR {
+				var sum int32
+				for t := range k {
+					sum += row[i*k+t] * int32(int8(b[(t/g.KR*g.NR+j)*g.KR+t%g.KR]))
+				}
+				if got[i*g.NR+j] != sum {
+					return fmt.Errorf("depth %d, row %d, column %d: %d, portable Go has %d", k, i, j, got[i*g.NR+j], sum)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func selfTestWidener(w *Widener) error {
+	for _, n := range []int{1, 15, 16, 33, 256} {
+		src, dst := aligned[byte](n+Slack), aligned[uint16](n+Slack)
+		for i := range src {
+			src[i] = byte(255 - i)
+		}
+		w.Fn(&dst[0], &src[0], n)
+		for i, v := range dst[:n] {
+			if v != uint16(src[i]) {
+				return fmt.Errorf("element %d of %d: %d, portable Go has %d", i, n, v, src[i])
+			}
+		}
+	}
+	return nil
+}
+
+// selfTestCase is a layer with its operands.
+type selfTestCase struct {
+	name   string
+	conv   *ConvI8
+	depth  *DepthwiseI8
+	x, res []byte
+	out    int
+}
+
+// run computes the layer with the kernels of one instruction set and names them.
+func (c *selfTestCase) run(isa ISA) (out []byte, used []string, err error) {
+	var p *Prepared
+	residual := c.res != nil
+	if c.conv != nil {
+		p, err = prepareConvI8(c.conv, isa, 1<<16)
+		used = append(used, chooseRequantizer(isa, residual).Name)
+	} else {
+		p, err = prepareDepthwiseI8(c.depth, isa)
+		in, w := c.depth.In, c.depth.Window
+		used = append(used, chooseDepthwise(isa, residual, in.C, w.KH*w.KW).Name)
+	}
+	if err != nil {
+		return nil, used, err
+	}
+	out = aligned[byte](c.out)
+	io := &IO{In: [][]byte{c.x, c.res}, Out: [][]byte{out}}
+	for i := range p.Inner {
+		io.Inner = append(io.Inner, aligned[byte](p.Inner[i]))
+	}
+	for i := range p.Stages {
+		s := &p.Stages[i]
+		s.Run(io, 0, s.Units, aligned[byte](s.Scratch))
+	}
+	return out, used, nil
+}
+
+// selfTestCases are small layers that between them reach every kind of kernel: with and without residual, odd channels,
+// padding, strides, dilation, groups.
+func selfTestCases() []selfTestCase {
+	type geometry struct {
+		name     string
+		in       Shape
+		out      int // 0: depthwise
+		groups   int
+		win      Window
+		residual bool
+	}
+	var list []selfTestCase
+	for i, g := range []geometry{
+		{"1x1", Shape{7, 9, 64}, 48, 1, Window{1, 1, 1, 1, 1, 1, [4]int{}}, false},
+		{"1x1 odd, residual", Shape{5, 5, 37}, 29, 1, Window{1, 1, 1, 1, 1, 1, [4]int{}}, true},
+		{"3x3", Shape{9, 8, 20}, 33, 1, Window{3, 3, 1, 1, 1, 1, [4]int{1, 1, 1, 1}}, false},
+		{"3x3 stride 2 of 3 channels", Shape{15, 17, 3}, 16, 1, Window{3, 3, 2, 2, 1, 1, [4]int{0, 0, 1, 1}}, false},
+		{"3x3 dilated, groups, residual", Shape{9, 9, 24}, 36, 3, Window{3, 3, 1, 1, 2, 2, [4]int{2, 2, 2, 2}}, true},
+		{"depthwise 3x3", Shape{9, 9, 72}, 0, 0, Window{3, 3, 1, 1, 1, 1, [4]int{1, 1, 1, 1}}, false},
+		{"depthwise 3x3 stride 2, residual", Shape{11, 12, 45}, 0, 0, Window{3, 3, 2, 2, 1, 1, [4]int{0, 1, 1, 0}}, true},
+		{"depthwise 5x5", Shape{8, 7, 100}, 0, 0, Window{5, 5, 1, 1, 1, 1, [4]int{2, 2, 2, 2}}, false},
+	} {
+		r := rand.New(rand.NewPCG(2, uint64(i)))
+		taps, run, o, rows := g.win.KH*g.win.KW, g.in.C, g.in.C, 1
+		if g.out > 0 {
+			run, o, rows = g.in.C/g.groups, g.out, g.out
+		}
+		padded := (run + 3) / 4 * 4
+		if g.out == 0 {
+			rows = taps
+		} else {
+			rows *= taps
+		}
+		w := make([]int8, rows*padded)
+		for j := range w {
+			// Neighbours of at most 64 are pair-safe; every second layer is not.
+			if j%padded < run {
+				w[j] = int8(r.IntN(129) - 64)
+				if i%2 == 1 {
+					w[j] = int8(max(r.IntN(256)-128, -127))
+				}
+			}
+		}
+		size := func(in, k, stride, dilation, before, after int) int {
+			return (in+before+after-dilation*(k-1)-1)/stride + 1
+		}
+		out := Shape{size(g.in.H, g.win.KH, g.win.StrideH, g.win.DilationH, g.win.Pad[0], g.win.Pad[2]),
+			size(g.in.W, g.win.KW, g.win.StrideW, g.win.DilationW, g.win.Pad[1], g.win.Pad[3]), o}
+		rq := Requant{Mult: make([]float32, o), Zero: -3, Lo: -120, Hi: 127}
+		bias := make([]int32, o)
+		for j := range o {
+			rq.Mult[j] = float32(r.IntN(1000)+200) / (1 << 21)
+			bias[j] = r.Int32N(40000) - 20000
+		}
+		c := selfTestCase{name: g.name, out: out.Len(), x: aligned[byte](g.in.Len())}
+		fill := func(b []byte) {
+			for j := range b {
+				b[j] = byte(r.Uint32())
+			}
+		}
+		fill(c.x)
+		var res *Residual
+		if g.residual {
+			c.res = aligned[byte](out.Len())
+			fill(c.res)
+			res = &Residual{ZeroA: -3, ZeroB: 5, MultA: 0.8, MultB: 0.65, Zero: 2, Lo: -128, Hi: 127}
+		}
+		if g.out > 0 {
+			c.conv = &ConvI8{In: g.in, Out: out, Window: g.win, Groups: g.groups, Weights: w, Bias: bias, ZeroIn: 11, Requant: rq, Residual: res}
+		} else {
+			c.depth = &DepthwiseI8{In: g.in, Out: out, Window: g.win, Weights: w, Bias: bias, ZeroIn: -7, Requant: rq, Residual: res}
+		}
+		list = append(list, c)
+	}
+	return list
+}
