@@ -1,0 +1,183 @@
+package runtime
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/rfga-edge/rfga-edge/kernels"
+	"github.com/rfga-edge/rfga-edge/runtime/format"
+)
+
+// A step is one prepared operator of the plan together with what was fused into it.
+type step struct {
+	op    format.Op // a copy: fusion changes its attributes
+	fused []string
+	in    []int // tensors bound to IO.In: activations only
+	out   []int // tensors bound to IO.Out
+	inner []int // buffers bound to IO.Inner
+	prep  *kernels.Prepared
+
+	// Filled in by fusion, read by prepare.
+	residual *format.Op // the addition done in the epilogue
+	padOp    *format.Op // the explicit padding in front
+
+	logits *kernels.Prepared // for the head: the form that makes no maps
+	dead   bool
+}
+
+// buffer is a piece of memory with a lifetime in steps: a tensor of the file or an operator's inner buffer.
+type buffer struct {
+	size        int
+	first, last int // steps
+	external    bool
+	offset      int // in the arena, unless external
+}
+
+// plan is what the executor runs. It is read-only once made.
+type plan struct {
+	fm      *format.Model
+	steps   []*step
+	buffers []buffer // the file's tensors by index, then inner buffers
+	arena   ArenaStats
+	scratch int // bytes per worker
+	head    int // index in steps of the class activation head, -1 without
+	// toLogits[i] tells whether step i is needed for the head's logits (without its maps).
+	toLogits []bool
+	headI8   *kernels.HeadI8
+	headF32  *kernels.HeadF32
+}
+
+func newPlan(fm *format.Model, fuse bool) (*plan, error) {
+	p := &plan{fm: fm, head: -1}
+	for i := range fm.Ops {
+		op := fm.Ops[i]
+		op.Inputs = slices.Clone(op.Inputs)
+		op.Outputs = slices.Clone(op.Outputs)
+		p.steps = append(p.steps, &step{op: op})
+	}
+	if fuse {
+		p.fuse()
+	}
+	for i, s := range p.steps {
+		if err := p.prepare(s); err != nil {
+			return nil, fmt.Errorf("operator %d %s %q: %w", i, s.op.Kind, s.op.Name, err)
+		}
+		if s.op.Kind == format.OpCAMHead {
+			p.head = i // of several, the last: it is the one that classifies
+		}
+	}
+	p.findLogits()
+	p.layout()
+	return p, nil
+}
+
+// activations returns those of the listed tensors that are not constants or absent.
+func (p *plan) activations(list []int) []int {
+	var out []int
+	for _, t := range list {
+		if t >= 0 && p.fm.Tensors[t].Data == nil {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+// uses counts how often each tensor is read, an output of the graph counting as a read.
+func (p *plan) uses() []int {
+	n := make([]int, len(p.fm.Tensors))
+	for _, s := range p.steps {
+		for _, t := range s.op.Inputs {
+			if t >= 0 {
+				n[t]++
+			}
+		}
+	}
+	for _, o := range p.fm.Outputs {
+		n[o.Tensor]++
+	}
+	return n
+}
+
+// findLogits marks the steps that the head's logits depend on.
+func (p *plan) findLogits() {
+	p.toLogits = make([]bool, len(p.steps))
+	if p.head < 0 {
+		return
+	}
+	need := make(map[int]bool)
+	p.toLogits[p.head] = true
+	need[p.steps[p.head].in[0]] = true
+	for i := p.head - 1; i >= 0; i-- {
+		s := p.steps[i]
+		if !slices.ContainsFunc(s.out, func(t int) bool { return need[t] }) {
+			continue
+		}
+		p.toLogits[i] = true
+		for _, t := range s.in {
+			need[t] = true
+		}
+	}
+}
+
+// elementSize is the size in memory of one element of an activation.
+func elementSize(d format.DType) int {
+	switch d {
+	case format.I8:
+		return 1
+	case format.I16, format.F16:
+		return 2
+	case format.I64:
+		return 8
+	}
+	return 4
+}
+
+func (p *plan) bytes(t int) int {
+	return p.fm.Tensors[t].Elements() * elementSize(p.fm.Tensors[t].DType)
+}
+
+// layout gives every buffer its lifetime and its place in the arena. The graph's input and outputs and the head's input
+// live outside: they belong to an image of the batch and must survive the run.
+func (p *plan) layout() {
+	p.buffers = make([]buffer, len(p.fm.Tensors))
+	for t := range p.buffers {
+		p.buffers[t] = buffer{first: -1}
+	}
+	touch := func(t, i int) {
+		b := &p.buffers[t]
+		if b.first < 0 {
+			b.first, b.size = i, p.bytes(t)
+		}
+		b.last = i
+	}
+	for i, s := range p.steps {
+		for _, t := range s.in {
+			touch(t, i)
+		}
+		for _, t := range s.out {
+			touch(t, i)
+		}
+		for _, n := range s.prep.Inner {
+			s.inner = append(s.inner, len(p.buffers))
+			p.buffers = append(p.buffers, buffer{size: n, first: i, last: i})
+		}
+		for _, q := range []*kernels.Prepared{s.prep, s.logits} {
+			if q != nil {
+				for _, st := range q.Stages {
+					p.scratch = max(p.scratch, st.Scratch)
+				}
+			}
+		}
+	}
+	touch(p.fm.Input, 0)
+	p.buffers[p.fm.Input].external = true
+	for _, o := range p.fm.Outputs {
+		p.buffers[o.Tensor].external = true
+	}
+	if p.head >= 0 {
+		h := p.steps[p.head]
+		p.buffers[h.in[0]].external = true
+		p.buffers[h.out[0]].external = true
+	}
+	p.arena = place(p.buffers)
+}

@@ -1,0 +1,101 @@
+package runtime
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/rfga-edge/rfga-edge/kernels"
+	"github.com/rfga-edge/rfga-edge/runtime/format"
+)
+
+func (p *plan) prepareF32(s *step) (*kernels.Prepared, error) {
+	op, a := &s.op, &s.op.Attr
+	x, y := p.at(op.Inputs, 0), p.at(op.Outputs, 0)
+	in, out := shapeOf(x), shapeOf(y)
+	lo, hi := a.ClampLo, a.ClampHi
+	if s.residual != nil {
+		lo, hi = s.residual.Attr.ClampLo, s.residual.Attr.ClampHi
+	}
+	pool := func(w kernels.Window) *kernels.PoolF32 {
+		return &kernels.PoolF32{In: in, Out: out, Window: w, CountIncludePad: a.CountIncludePad}
+	}
+	switch op.Kind {
+	case format.OpConv2D, format.OpFullyConnected:
+		w := p.at(op.Inputs, 1)
+		c := &kernels.ConvF32{In: in, Out: out, Window: windowOf(a, w.Shape[1], w.Shape[2]), Groups: a.Groups,
+			Weights: float32s(w), Bias: float32s(p.at(op.Inputs, 2)), ClampLo: lo, ClampHi: hi,
+			Residual: s.residual != nil, InnerLo: a.ClampLo, InnerHi: a.ClampHi}
+		if op.Kind == format.OpFullyConnected {
+			c.In, c.Window, c.Groups = kernels.Shape{H: 1, W: 1, C: in.Len()}, whole(kernels.Shape{H: 1, W: 1}), 1
+		}
+		return kernels.PrepareConvF32(c)
+	case format.OpDepthwiseConv2D:
+		w := p.at(op.Inputs, 1)
+		return kernels.PrepareDepthwiseF32(&kernels.DepthwiseF32{In: in, Out: out, Window: windowOf(a, w.Shape[1], w.Shape[2]),
+			Weights: float32s(w), Bias: float32s(p.at(op.Inputs, 2)), ClampLo: lo, ClampHi: hi,
+			Residual: s.residual != nil, InnerLo: a.ClampLo, InnerHi: a.ClampHi})
+	case format.OpAdd, format.OpMul:
+		b := p.at(op.Inputs, 1)
+		if b.Data != nil {
+			return nil, errors.New("a constant operand")
+		}
+		c := &kernels.BinaryF32{A: in, B: shapeOf(b), Out: out, ClampLo: lo, ClampHi: hi}
+		if c.A != out { // the broadcast operand stands second; both operations commute
+			c.A, c.B = c.B, c.A
+			s.in[0], s.in[1] = s.in[1], s.in[0]
+		}
+		if op.Kind == format.OpAdd {
+			return kernels.PrepareAddF32(c)
+		}
+		return kernels.PrepareMulF32(c)
+	case format.OpUnary:
+		f, ok := unary[a.Func]
+		if !ok {
+			return nil, fmt.Errorf("unknown function %d", a.Func)
+		}
+		return kernels.PrepareUnaryF32(in.Len(), f)
+	case format.OpMaxPool:
+		return kernels.PrepareMaxPoolF32(pool(windowOf(a, a.Kernel[0], a.Kernel[1])))
+	case format.OpAvgPool:
+		return kernels.PrepareAvgPoolF32(pool(windowOf(a, a.Kernel[0], a.Kernel[1])))
+	case format.OpGlobalAvgPool:
+		return kernels.PrepareAvgPoolF32(pool(whole(in)))
+	case format.OpConcat:
+		c := &kernels.ConcatF32{Out: out, Axis: a.Axis}
+		for _, t := range op.Inputs {
+			c.In = append(c.In, shapeOf(&p.fm.Tensors[t]))
+		}
+		return kernels.PrepareConcatF32(c)
+	case format.OpPad:
+		return kernels.PreparePadF32(in, out, a.Pad, a.PadValue)
+	case format.OpResize:
+		return kernels.PrepareResizeF32(&kernels.ResizeF32{In: in, Out: out, Bilinear: a.Mode == format.ModeBilinear, AlignCorners: a.AlignCorners})
+	case format.OpSoftmax:
+		return kernels.PrepareSoftmaxF32(in)
+	case format.OpQuantize:
+		return kernels.PrepareQuantizeI8(in.Len(), y.Scale[0], y.Zero)
+	case format.OpRFGA:
+		w := func(i int) []float32 { return float32s(p.at(op.Inputs, i)) }
+		return kernels.PrepareRFGAF32(&kernels.RFGAF32{Shape: in, WC: w(1), BC: w(2), WH: w(3), BH: w(4), WW: w(5), BW: w(6), A: a.A, B: a.B})
+	case format.OpCAMHead:
+		w := p.at(op.Inputs, 1)
+		h := &kernels.HeadF32{In: in, Classes: w.Shape[0], Weights: float32s(w), Bias: float32s(p.at(op.Inputs, 2))}
+		logits, err := kernels.PrepareHeadF32(h)
+		if err != nil {
+			return nil, err
+		}
+		s.logits, p.headF32 = logits, h
+		if len(s.out) < 2 {
+			return logits, nil
+		}
+		both := *h
+		both.Maps = true
+		return kernels.PrepareHeadF32(&both)
+	}
+	return nil, errors.New("not defined for float32")
+}
+
+var unary = map[format.Func]kernels.Func{
+	format.FuncReLU: kernels.ReLU, format.FuncReLU6: kernels.ReLU6, format.FuncSigmoid: kernels.Sigmoid,
+	format.FuncSwish: kernels.Swish, format.FuncHardSigmoid: kernels.HardSigmoid, format.FuncHardSwish: kernels.HardSwish,
+}
