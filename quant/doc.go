@@ -1,0 +1,19 @@
+// Package quant lowers a float model to int8: it watches the float network run over calibration images, chooses scales,
+// quantizes weights and rewrites every operator into the quantized form that package format describes.
+//
+// The steps, each in its own file:
+//
+//   - simplify.go rewrites the float graph without changing its values, where that saves a rounding step in int8.
+//   - calibrate.go runs it in package runtime, with gonum's matrix product; observer.go gathers each activation's values in
+//     constant memory, views.go those inside of residual fine-grained attention.
+//   - params.go turns what was observed into scales and zero points, and decides which tensors share one.
+//   - weights.go and pairs.go quantize one output channel; linear.go a whole layer with its multipliers and its biases, which
+//     make up for what the weights' rounding is wrong by on the average input.
+//   - lower.go, lower_linear.go, lower_simple.go and lower_rfga.go emit the operators.
+//   - report.go is what a person gets to see: what each layer lost, and where.
+//
+// The result is a function of the model, the images and the options: neither the number of threads nor the order of
+// goroutines enters it.
+//
+// It imports package runtime, what that imports, and gonum; only the converter imports it.
+package quant

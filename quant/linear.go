@@ -1,0 +1,253 @@
+package quant
+
+import (
+	"fmt"
+	"math"
+	"sync"
+	"sync/atomic"
+)
+
+// layer is a linear operator on its way to int8: a convolution, a fully connected layer, a head, or one of RFGA's Conv1d.
+// The channel's real result is the sum of w*(x - offset) plus bias.
+type layer struct {
+	name   string
+	out    int // output channels
+	taps   int // rows times columns of the kernel
+	in     int // input channels that one output channel reads
+	groups int
+	w      []float32 // out, taps, in, without padding
+	bias   []float32 // out, or nil
+	offset []float64 // per input channel (groups*in) in units of scaleIn, nil for none: what the input's mean shifts
+	gain   []float64 // per input channel, nil for ones: factor on the weights that normalisation amounts to
+	// mean is what x - offset is on average, per input channel; nil if it is not known.
+	mean    []float64
+	scaleIn float64
+	// scaleOut is zero where the accumulators are the result.
+	scaleOut float64
+	pairs    bool
+}
+
+// quantized is what layer becomes. Of channel o, the real value of an accumulator is scaleIn*scale[o].
+type quantized struct {
+	q     []int8 // as layer.w
+	scale []float32
+	bias  []int32
+	mult  []float32 // nil if scaleOut is zero
+	stats LayerReport
+}
+
+// Bounds on what a channel's scale must achieve.
+const (
+	accMax = math.MaxInt32
+	// Multipliers stay this far inside the normal float32 numbers, so that no division of them by a window's size leaves it.
+	multMin = 0x1p-100
+	multMax = 0x1p+100
+)
+
+// quantize chooses scales and integers for every channel. Channels are independent, so threads do not change the result.
+func (l *layer) quantize(threads int) (*quantized, error) {
+	n := l.taps * l.in
+	if len(l.w) != l.out*n || l.bias != nil && len(l.bias) != l.out {
+		return nil, fmt.Errorf("%s: %d weights and %d biases for %d channels of %d weights", l.name, len(l.w), len(l.bias), l.out, n)
+	}
+	if k := anyNotFinite(l.w); k >= 0 {
+		return nil, fmt.Errorf("%s: weight %d of output channel %d is %v", l.name, k%n, k/n, l.w[k])
+	}
+	if k := anyNotFinite(l.bias); k >= 0 {
+		return nil, fmt.Errorf("%s: the bias of output channel %d is %v", l.name, k, l.bias[k])
+	}
+	if !(l.scaleIn > 0) || l.scaleOut < 0 {
+		return nil, fmt.Errorf("%s: activation scales %g and %g must be positive", l.name, l.scaleIn, l.scaleOut)
+	}
+	res := &quantized{q: make([]int8, len(l.w)), scale: make([]float32, l.out), bias: make([]int32, l.out)}
+	if l.scaleOut > 0 {
+		res.mult = make([]float32, l.out)
+	}
+	var pairs *pairing
+	if l.pairs {
+		pairs = pairingOf(l.taps, l.in)
+	}
+	channels := make([]channelStats, l.out)
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(max(threads, 1), l.out) {
+		wg.Go(func() {
+			c := newChannel(l, pairs)
+			for o := int(next.Add(1)) - 1; o < l.out; o = int(next.Add(1)) - 1 {
+				channels[o] = c.quantize(o, res)
+			}
+		})
+	}
+	wg.Wait()
+	for o := range channels {
+		if err := channels[o].err; err != nil {
+			return nil, fmt.Errorf("%s: output channel %d: %w", l.name, o, err)
+		}
+	}
+	res.stats = l.report(res, channels)
+	return res, nil
+}
+
+// channelStats is what quantizing one channel cost.
+type channelStats struct {
+	signal, noise, noiseFull float64
+	pairs, changed           int
+	raised                   float64 // factor by which the scale had to grow beyond the best, or 0
+	err                      error
+}
+
+type channel struct {
+	l     *layer
+	full  *rounder
+	safe  *rounder // nil without pairs
+	w     []float64
+	other []int8
+}
+
+func newChannel(l *layer, pairs *pairing) *channel {
+	n := l.taps * l.in
+	c := &channel{l: l, full: newRounder(n, nil), w: make([]float64, n), other: make([]int8, n)}
+	if pairs != nil {
+		c.safe = newRounder(n, pairs)
+	}
+	return c
+}
+
+func (c *channel) quantize(o int, res *quantized) channelStats {
+	l, n := c.l, len(c.w)
+	first := o / (l.out / l.groups) * l.in // the first input channel of o's group
+	for k := range c.w {
+		c.w[k] = float64(l.w[o*n+k])
+		if l.gain != nil {
+			c.w[k] *= l.gain[first+k%l.in]
+		}
+	}
+	q := res.q[o*n:][:n]
+	st := channelStats{signal: sumSquares(c.w)}
+	used := c.full
+	scale, noise := c.full.best(c.w, q)
+	st.noise, st.noiseFull = noise, noise
+	if c.safe != nil {
+		st.pairs = c.safe.pairs.count()
+		if c.safe.pairs.violated(q) {
+			used = c.safe
+			copy(c.other, q)
+			scale, st.noise = c.safe.best(c.w, q)
+			c.full.at(c.w, scale, c.other)
+			st.changed = c.safe.pairs.differing(q, c.other)
+		}
+	}
+	bias := 0.0
+	if l.bias != nil {
+		bias = float64(l.bias[o])
+	}
+	// total is the bias in real units. It takes the offset's share from the weights as they are stored, and adds what their
+	// rounding is wrong by on the average input: then the channel's mean is that of the float network.
+	total := func(s float32) float64 {
+		b := bias
+		for k, v := range q {
+			w, i := float64(s)*float64(v), first+k%l.in
+			if l.offset != nil {
+				b -= w * l.offset[i]
+			}
+			if l.mean != nil {
+				b += (c.w[k] - w) * l.mean[i]
+			}
+		}
+		return b
+	}
+	if scale == 0 {
+		scale = l.idleScale(bias)
+	}
+	best := scale
+	for tries := 0; !l.fits(scale, total(scale), q); tries++ {
+		if tries == 400 || math.IsInf(float64(scale), 0) {
+			st.err = fmt.Errorf("no weight scale keeps the sum in 32 bits and the multiplier in range (largest weight %g, bias %g, scales %g to %g)",
+				peak(c.w), bias, l.scaleIn, l.scaleOut)
+			return st
+		}
+		scale *= 1.5
+		st.noise = used.at(c.w, scale, q)
+	}
+	if scale != best {
+		st.raised = float64(scale) / float64(best)
+	}
+	res.scale[o] = scale
+	res.bias[o] = int32(math.RoundToEven(total(scale) / (l.scaleIn * float64(scale))))
+	if res.mult != nil {
+		res.mult[o] = float32(l.scaleIn * float64(scale) / l.scaleOut)
+	}
+	return st
+}
+
+// idleScale is a scale for a channel whose weights are all zero: its bias gets 16 bits of fraction of an output step.
+func (l *layer) idleScale(bias float64) float32 {
+	step := l.scaleOut
+	if step == 0 {
+		step = max(math.Abs(bias), 0x1p-20)
+	}
+	return float32(min(max(step/65536/l.scaleIn, 0x1p-60), 0x1p60))
+}
+
+// fits reports whether a channel with these integers and bias keeps every partial sum in 32 bits, whatever bytes come and
+// in whatever order they are added, and whether its multiplier is a normal number.
+func (l *layer) fits(scale float32, bias float64, q []int8) bool {
+	if scale < 0x1p-120 {
+		return false
+	}
+	b := math.Abs(math.RoundToEven(bias / (l.scaleIn * float64(scale))))
+	if !(b+255*float64(absSum(q)) <= accMax) {
+		return false
+	}
+	m := l.scaleIn * float64(scale)
+	if l.scaleOut > 0 {
+		m /= l.scaleOut
+	}
+	return m >= multMin && m <= multMax
+}
+
+func (l *layer) report(res *quantized, channels []channelStats) LayerReport {
+	r := LayerReport{Name: l.name, Channels: l.out, Weights: len(l.w)}
+	var signal, noise, full float64
+	for o, c := range channels {
+		signal, noise, full = signal+c.signal, noise+c.noise, full+c.noiseFull
+		r.Pairs += c.pairs
+		r.PairsChanged += c.changed
+		r.ChannelSNR = append(r.ChannelSNR, snr(c.signal, c.noise))
+		if c.raised > 0 {
+			r.Raised = append(r.Raised, RaisedScale{Channel: o, Factor: c.raised})
+		}
+	}
+	r.WeightSNR, r.WeightSNRFull = snr(signal, noise), snr(signal, full)
+	r.WeightScale = res.scale
+	return r
+}
+
+func (p *pairing) count() int {
+	n := 0
+	for _, run := range p.runs {
+		n += run - 1
+	}
+	return n
+}
+
+// differing counts the pairs of a and b that differ.
+func (p *pairing) differing(a, b []int8) int {
+	n, k := 0, 0
+	for _, run := range p.runs {
+		for end := k + run; k < end; k++ {
+			if k+1 < end && (a[k] != b[k] || a[k+1] != b[k+1]) {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+func peak(w []float64) float64 {
+	p := 0.0
+	for _, v := range w {
+		p = max(p, math.Abs(v))
+	}
+	return p
+}

@@ -1,0 +1,238 @@
+package quant
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/rfga-edge/rfga-edge/runtime/format"
+)
+
+// lowerer turns a calibrated float model into int8, operator by operator.
+type lowerer struct {
+	m   *format.Model // the float model; never changed
+	c   *calibration
+	o   Options
+	out *format.Model
+	rep *Report
+
+	grids  []grid // of the float model's activations
+	groups groups
+	pixels bool  // the input tensor takes the image's bytes
+	index  []int // of a float activation in out, -1 until it is made
+	maker  []int // operator of m that makes a tensor
+	uses   []int
+}
+
+func lower(c *calibration, o Options) (*format.Model, *Report, error) {
+	m := c.m
+	l := &lowerer{m: m, c: c, o: o, maker: producers(m), uses: readers(m), index: slices.Repeat([]int{-1}, len(m.Tensors))}
+	prov := m.Prov
+	prov.Calibration = o.describe(c.images)
+	l.out = &format.Model{Name: m.Name, Arch: m.Arch, Pre: m.Pre, Loc: m.Loc, Labels: slices.Clone(m.Labels), Prov: prov}
+	l.rep = &Report{Model: m.Name, Method: o.Method.String(), Weights: o.Weights.String(), Images: c.images}
+	if o.Method == Percentile {
+		l.rep.Method = fmt.Sprintf("percentile %g", o.Percentile)
+	}
+	l.findPixels()
+	if err := l.findGrids(); err != nil {
+		return nil, nil, err
+	}
+	l.out.Input = l.activation(m.Input)
+	for i := range m.Ops {
+		op := &m.Ops[i]
+		if err := l.operator(i, op); err != nil {
+			return nil, nil, fmt.Errorf("quantizing operator %d %q: %w", i, op.Name, err)
+		}
+	}
+	for _, out := range m.Outputs {
+		if l.index[out.Tensor] < 0 {
+			return nil, nil, fmt.Errorf("quant: output %q is made by no operator", out.Name)
+		}
+		l.out.Outputs = append(l.out.Outputs, format.Output{Name: out.Name, Tensor: l.index[out.Tensor], Flat: out.Flat})
+	}
+	return l.out, l.rep, nil
+}
+
+// findPixels decides whether the network can take the image's bytes: it can if only convolutions read the input.
+func (l *lowerer) findPixels() {
+	m := l.m
+	l.rep.Pixels = false
+	if m.Tensors[m.Input].Shape[3] != 3 {
+		l.note("the input has %d channels, not 3: it is quantized from normalised values", m.Tensors[m.Input].Shape[3])
+		return
+	}
+	for c := range 3 {
+		mean, std := float64(m.Pre.Mean[c]), float64(m.Pre.Std[c])
+		if !(std > 0) || math.IsInf(std, 0) || !(mean >= 0 && mean <= 1) {
+			l.note("mean %g and standard deviation %g of channel %d cannot be folded: the input is quantized from normalised values", mean, std, c)
+			return
+		}
+	}
+	for _, out := range m.Outputs {
+		if out.Tensor == m.Input {
+			return
+		}
+	}
+	for i := range m.Ops {
+		op := &m.Ops[i]
+		for k, t := range op.Inputs {
+			if t == m.Input && (k > 0 || op.Kind != format.OpConv2D && op.Kind != format.OpDepthwiseConv2D) {
+				l.note("operator %q reads the input and is no convolution: the input is quantized from normalised values", op.Name)
+				return
+			}
+		}
+	}
+	l.pixels, l.rep.Pixels = true, true
+}
+
+// findGrids chooses scale and zero point of every activation from what was observed.
+func (l *lowerer) findGrids() error {
+	m, n := l.m, len(l.m.Tensors)
+	l.groups = share(m, func(t int) bool { return l.pixels && t == m.Input })
+	l.grids = make([]grid, n)
+	spans := make([]span, n)
+	for t := range spans {
+		if !l.c.watch[t] {
+			continue
+		}
+		if l.c.tensors[t].count == 0 && (t != m.Input || !l.pixels) {
+			return fmt.Errorf("quant: tensor %q was never observed", m.Tensors[t].Name)
+		}
+		r := l.groups.root(t)
+		spans[r] = spans[r].union(l.c.tensors[t].choose(l.o))
+	}
+	for t := range spans {
+		if !l.c.watch[t] {
+			continue
+		}
+		g, err := gridOf(spans[l.groups.root(t)])
+		if err != nil {
+			return fmt.Errorf("quant: tensor %q: %w", m.Tensors[t].Name, err)
+		}
+		l.grids[t] = g
+	}
+	if l.pixels {
+		l.grids[m.Input] = pixelGrid
+	}
+	return nil
+}
+
+func (l *lowerer) note(msg string, args ...any) {
+	l.rep.Notes = append(l.rep.Notes, fmt.Sprintf(msg, args...))
+}
+
+func (l *lowerer) operator(i int, op *format.Op) error {
+	if len(op.Inputs) == 0 || len(op.Outputs) == 0 {
+		return errors.New("an operator without inputs or outputs")
+	}
+	switch op.Kind {
+	case format.OpConv2D, format.OpDepthwiseConv2D:
+		return l.convolution(op)
+	case format.OpFullyConnected:
+		if l.isClassifier(op) {
+			return l.head(op)
+		}
+		return l.fullyConnected(op)
+	case format.OpCAMHead:
+		return l.head(op)
+	case format.OpAdd, format.OpMul:
+		return l.binary(op)
+	case format.OpUnary:
+		return l.unary(op)
+	case format.OpMaxPool, format.OpAvgPool, format.OpGlobalAvgPool, format.OpResize:
+		return l.rescale(op)
+	case format.OpConcat:
+		return l.concat(op)
+	case format.OpPad:
+		return l.pad(op)
+	case format.OpSoftmax:
+		return l.softmax(op)
+	case format.OpRFGA:
+		return l.rfga(i, op)
+	}
+	return fmt.Errorf("operators of kind %d have no int8 form", op.Kind)
+}
+
+// tensor adds a tensor to the result and returns its index.
+func (l *lowerer) tensor(t format.Tensor) int {
+	l.out.Tensors = append(l.out.Tensors, t)
+	return len(l.out.Tensors) - 1
+}
+
+// activation returns the int8 tensor of a float activation, which it makes the first time.
+func (l *lowerer) activation(t int) int {
+	if l.index[t] >= 0 {
+		return l.index[t]
+	}
+	src, g := &l.m.Tensors[t], l.grids[t]
+	l.index[t] = l.quantized(src.Name, src.Shape, g)
+	layer, shared := "", ""
+	if l.maker[t] >= 0 {
+		layer = l.m.Ops[l.maker[t]].Name
+	}
+	if r := l.groups.root(t); r != t {
+		shared = l.m.Tensors[r].Name
+	}
+	l.reportTensor(src.Name, layer, shared, &l.c.tensors[t], g)
+	return l.index[t]
+}
+
+func (l *lowerer) quantized(name string, shape []int, g grid) int {
+	return l.tensor(format.Tensor{Name: name, DType: format.I8, Shape: slices.Clone(shape), Scale: []float32{g.scale}, Zero: g.zero})
+}
+
+func (l *lowerer) reportTensor(name, layer, shared string, o *observer, g grid) {
+	r := TensorReport{Name: name, Layer: layer, Shared: shared, Min: o.min, Max: o.max, Scale: g.scale, Zero: g.zero,
+		Lo: float32(g.real(-128)), Hi: float32(g.real(127))}
+	if g != pixelGrid {
+		// A value within half a step of the ends is rounded, not clipped.
+		half := float64(g.scale) / 2
+		r.Clipped = o.outside(g.real(-128)-half, g.real(127)+half)
+	}
+	l.rep.Tensors = append(l.rep.Tensors, r)
+}
+
+// input returns the int8 tensor that an operator of the result reads for float tensor t, with its grid.
+func (l *lowerer) input(t int) (int, grid, error) {
+	if t < 0 || t >= len(l.m.Tensors) {
+		return 0, grid{}, errors.New("an input is missing")
+	}
+	src := &l.m.Tensors[t]
+	switch {
+	case src.Data != nil:
+		return 0, grid{}, fmt.Errorf("constant %q in place of an activation: fold it into a neighbouring convolution before quantization", src.Name)
+	case !l.c.watch[t]:
+		return 0, grid{}, fmt.Errorf("tensor %q, a softmax or a class map, is no int8 tensor and can only be an output", src.Name)
+	case l.index[t] < 0:
+		return 0, grid{}, fmt.Errorf("tensor %q is read before it is made", src.Name)
+	}
+	return l.index[t], l.grids[t], nil
+}
+
+// emit adds an operator to the result.
+func (l *lowerer) emit(op *format.Op, kind format.OpKind, in, out []int, a format.Attr) *format.Op {
+	l.out.Ops = append(l.out.Ops, format.Op{Kind: kind, Name: op.Name, Inputs: in, Outputs: out, Attr: a})
+	return &l.out.Ops[len(l.out.Ops)-1]
+}
+
+func (l *lowerer) constI8(name string, shape []int, v []int8) int {
+	return l.tensor(format.Tensor{Name: name, DType: format.I8, Shape: shape, Data: bytesOfI8(v)})
+}
+
+func (l *lowerer) constI32(name string, v []int32) int {
+	return l.tensor(format.Tensor{Name: name, DType: format.I32, Shape: []int{len(v)}, Data: bytesOfI32(v)})
+}
+
+func (l *lowerer) constF32(name string, v []float32) int {
+	return l.tensor(format.Tensor{Name: name, DType: format.F32, Shape: []int{len(v)}, Data: bytesOfF32(v)})
+}
+
+// nameOf is a constant's name in the float model, or one made from the operator's.
+func (l *lowerer) nameOf(op *format.Op, input int, suffix string) string {
+	if input < len(op.Inputs) && op.Inputs[input] >= 0 {
+		return l.m.Tensors[op.Inputs[input]].Name
+	}
+	return op.Name + suffix
+}

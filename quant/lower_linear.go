@@ -1,0 +1,221 @@
+package quant
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/rfga-edge/rfga-edge/runtime/format"
+)
+
+var kindNames = map[format.OpKind]string{
+	format.OpConv2D: "conv", format.OpDepthwiseConv2D: "depthwise", format.OpFullyConnected: "linear", format.OpCAMHead: "head",
+	format.OpRFGA: "rfga",
+}
+
+// constants reads weights and bias of a linear operator into a layer.
+func (l *lowerer) constants(op *format.Op) (*layer, []int, error) {
+	if len(op.Inputs) < 2 {
+		return nil, nil, fmt.Errorf("%d inputs, weights are missing", len(op.Inputs))
+	}
+	w, err := weightsOf(l.m, op.Inputs[1])
+	if err != nil {
+		return nil, nil, err
+	}
+	shape := l.m.Tensors[op.Inputs[1]].Shape
+	if len(shape) != 4 {
+		return nil, nil, fmt.Errorf("weights of shape %v", shape)
+	}
+	ly := &layer{name: op.Name, out: shape[0], taps: shape[1] * shape[2], in: shape[3], groups: 1, w: w, pairs: l.o.Weights == PairSafe}
+	if len(op.Inputs) > 2 {
+		if ly.bias, err = vectorOf(l.m, op.Inputs[2]); err != nil {
+			return nil, nil, err
+		}
+	}
+	return ly, shape, nil
+}
+
+// finish quantizes ly and reports it.
+func (l *lowerer) finish(op *format.Op, ly *layer) (*quantized, error) {
+	res, err := ly.quantize(l.o.Threads)
+	if err != nil {
+		return nil, err
+	}
+	res.stats.Kind = kindNames[op.Kind]
+	l.rep.Layers = append(l.rep.Layers, res.stats)
+	if n := len(res.stats.Raised); n > 0 {
+		r := slices.MaxFunc(res.stats.Raised, func(a, b RaisedScale) int { return int(a.Factor - b.Factor) })
+		l.note("%s: the weights' scales of %d channels were raised to keep sums and multipliers in range, at most %.3g times (channel %d)",
+			ly.name, n, r.Factor, r.Channel)
+	}
+	return res, nil
+}
+
+// foldNormalisation makes a layer that reads the image's bytes out of one that reads normalised values.
+func (l *lowerer) foldNormalisation(ly *layer) {
+	for c := range 3 {
+		ly.gain = append(ly.gain, 1/(255*float64(l.m.Pre.Std[c])))
+		ly.offset = append(ly.offset, 255*float64(l.m.Pre.Mean[c]))
+	}
+	for c := range ly.mean {
+		ly.mean[c] *= 255 * float64(l.m.Pre.Std[c])
+	}
+}
+
+// padBytes are the int8 values nearest to zero in normalised space.
+func (l *lowerer) padBytes() []int8 {
+	out := make([]int8, 3)
+	for c, mean := range l.m.Pre.Mean {
+		out[c] = int8(min(max(math.RoundToEven(255*float64(mean)), 0), 255) - 128)
+	}
+	return out
+}
+
+func (l *lowerer) convolution(op *format.Op) error {
+	x, in, err := l.input(op.Inputs[0])
+	if err != nil {
+		return err
+	}
+	ly, shape, err := l.constants(op)
+	if err != nil {
+		return err
+	}
+	ly.groups = op.Attr.Groups
+	depthwise := op.Kind == format.OpDepthwiseConv2D
+	if depthwise {
+		// (1,KH,KW,C) is C channels of one input each; their products are summed in 32 bits, so pairs do not matter.
+		ly.out, ly.in, ly.groups, ly.pairs = shape[3], 1, shape[3], false
+		ly.w = transpose(ly.w, ly.taps, ly.out)
+	}
+	channels := l.m.Tensors[op.Inputs[0]].Shape[3]
+	if ly.groups < 1 || ly.out%ly.groups != 0 || ly.in*ly.groups != channels {
+		return fmt.Errorf("weights of shape %v and %d groups for %d channels", shape, op.Attr.Groups, channels)
+	}
+	y := op.Outputs[0]
+	ly.scaleIn, ly.scaleOut = float64(in.scale), float64(l.grids[y].scale)
+	ly.mean = l.c.tensors[op.Inputs[0]].means()
+	pixels := l.pixels && op.Inputs[0] == l.m.Input
+	if pixels {
+		l.foldNormalisation(ly)
+	}
+	res, err := l.finish(op, ly)
+	if err != nil {
+		return err
+	}
+	q := res.q
+	if depthwise {
+		q = transpose(q, ly.out, ly.taps)
+	}
+	inputs := append([]int{x}, l.linearConstants(op, res, shape, q)...)
+	if pixels && op.Attr.Pad != [4]int{} {
+		inputs = append(inputs, l.constI8(op.Name+".pad", []int{3}, l.padBytes()))
+	}
+	a := op.Attr
+	a.QLo, a.QHi = l.grids[y].clamp(a.ClampLo, a.ClampHi)
+	l.emit(op, op.Kind, inputs, []int{l.activation(y)}, a)
+	return nil
+}
+
+// linearConstants adds weights, bias and multipliers and returns their indices.
+func (l *lowerer) linearConstants(op *format.Op, res *quantized, shape []int, q []int8) []int {
+	w := l.tensor(format.Tensor{Name: l.nameOf(op, 1, ".weight"), DType: format.I8, Shape: slices.Clone(shape), Scale: res.scale,
+		Data: padded(q, shape[3])})
+	out := []int{w, l.constI32(l.nameOf(op, 2, ".bias"), res.bias)}
+	if res.mult != nil {
+		out = append(out, l.constF32(op.Name+".mult", res.mult))
+	}
+	return out
+}
+
+// transpose turns v, rows x cols elements with cols contiguous, into cols x rows.
+func transpose[T any](v []T, rows, cols int) []T {
+	out := make([]T, len(v))
+	for r := range rows {
+		for c := range cols {
+			out[c*rows+r] = v[r*cols+c]
+		}
+	}
+	return out
+}
+
+func (l *lowerer) fullyConnected(op *format.Op) error {
+	x, in, err := l.input(op.Inputs[0])
+	if err != nil {
+		return err
+	}
+	ly, shape, err := l.constants(op)
+	if err != nil {
+		return err
+	}
+	y := op.Outputs[0]
+	ly.scaleIn, ly.scaleOut = float64(in.scale), float64(l.grids[y].scale)
+	if mean := l.c.tensors[op.Inputs[0]].means(); mean != nil {
+		ly.mean = slices.Repeat(mean, ly.in/len(mean)) // the vector is H, W, C
+	}
+	res, err := l.finish(op, ly)
+	if err != nil {
+		return err
+	}
+	a := op.Attr
+	a.QLo, a.QHi = l.grids[y].clamp(a.ClampLo, a.ClampHi)
+	l.emit(op, op.Kind, append([]int{x}, l.linearConstants(op, res, shape, res.q)...), []int{l.activation(y)}, a)
+	return nil
+}
+
+// isClassifier reports whether a fully connected layer is the network's last word on one vector of channels. Eight bits
+// would tie many of a thousand logits, so it becomes a class activation head over one position, whose logits are exact.
+func (l *lowerer) isClassifier(op *format.Op) bool {
+	s, y := l.m.Tensors[op.Inputs[0]].Shape, op.Outputs[0]
+	if s[1] != 1 || s[2] != 1 || l.uses[y] != 1 || !math.IsInf(float64(op.Attr.ClampLo), -1) || !math.IsInf(float64(op.Attr.ClampHi), 1) {
+		return false
+	}
+	for i := range l.m.Ops {
+		// A model has one head: another one, or another such layer, leaves this one as it is.
+		o := &l.m.Ops[i]
+		if o != op && (o.Kind == format.OpCAMHead || o.Kind == format.OpFullyConnected && l.isOutput(o.Outputs[0])) {
+			return false
+		}
+	}
+	return l.isOutput(y)
+}
+
+func (l *lowerer) isOutput(t int) bool {
+	return slices.ContainsFunc(l.m.Outputs, func(o format.Output) bool { return o.Tensor == t })
+}
+
+// head makes a class activation head: its accumulators are the result, without requantization.
+func (l *lowerer) head(op *format.Op) error {
+	x, in, err := l.input(op.Inputs[0])
+	if err != nil {
+		return err
+	}
+	ly, shape, err := l.constants(op)
+	if err != nil {
+		return err
+	}
+	ly.scaleIn = float64(in.scale)
+	ly.mean = l.c.tensors[op.Inputs[0]].means()
+	res, err := l.finish(op, ly)
+	if err != nil {
+		return err
+	}
+	scale := make([]float32, ly.out)
+	for k, s := range res.scale {
+		scale[k] = float32(float64(in.scale) * float64(s))
+	}
+	var outputs []int
+	for i, t := range op.Outputs {
+		if t < 0 {
+			continue
+		}
+		src := &l.m.Tensors[t]
+		dtype := format.I64
+		if i == 1 {
+			dtype = format.I32
+		}
+		l.index[t] = l.tensor(format.Tensor{Name: src.Name, DType: dtype, Shape: slices.Clone(src.Shape), Scale: slices.Clone(scale)})
+		outputs = append(outputs, l.index[t])
+	}
+	l.emit(op, format.OpCAMHead, append([]int{x}, l.linearConstants(op, res, shape, res.q)...), outputs, format.NewAttr())
+	return nil
+}

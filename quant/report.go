@@ -1,0 +1,54 @@
+package quant
+
+// Report says what quantization did to each weight and each activation. It marshals to JSON.
+type Report struct {
+	Model   string `json:"model"`
+	Method  string `json:"method"`
+	Weights string `json:"weights"`
+	Images  int    `json:"images"`
+	// Pixels tells that the network takes the image's bytes, normalisation folded into its first convolution.
+	Pixels  bool           `json:"pixels"`
+	Layers  []LayerReport  `json:"layers"`
+	Tensors []TensorReport `json:"tensors"`
+	// Notes are remarks for the user: what had to be done that costs accuracy, and where.
+	Notes []string `json:"notes,omitempty"`
+}
+
+// LayerReport is about the weights of one layer. Ratios are in decibels, capped at 200, over all weights of the layer.
+type LayerReport struct {
+	Name     string `json:"name"`
+	Kind     string `json:"kind"`
+	Channels int    `json:"channels"`
+	Weights  int    `json:"weights"`
+	// WeightSNR is the signal-to-noise ratio of the weights as stored, WeightSNRFull what it would be without the pair rule.
+	WeightSNR     float64   `json:"weight_snr"`
+	WeightSNRFull float64   `json:"weight_snr_full"`
+	ChannelSNR    []float64 `json:"channel_snr"`
+	WeightScale   []float32 `json:"weight_scale"`
+	// Pairs is the number of pairs that must be safe, PairsChanged how many of them differ from plain rounding.
+	Pairs        int           `json:"pairs"`
+	PairsChanged int           `json:"pairs_changed"`
+	Raised       []RaisedScale `json:"raised,omitempty"`
+}
+
+// RaisedScale is a channel whose scale had to be larger than the best one, to keep its sums in 32 bits.
+type RaisedScale struct {
+	Channel int     `json:"channel"`
+	Factor  float64 `json:"factor"`
+}
+
+// TensorReport is about one activation: what was observed, and the int8 grid chosen for it.
+type TensorReport struct {
+	Name  string  `json:"name"`
+	Layer string  `json:"layer"` // the operator that makes it
+	Min   float32 `json:"min"`   // observed
+	Max   float32 `json:"max"`
+	Scale float32 `json:"scale"`
+	Zero  int32   `json:"zero"`
+	Lo    float32 `json:"lo"` // what the grid reaches
+	Hi    float32 `json:"hi"`
+	// Clipped is the share of the observed values beyond Lo and Hi, to the histogram's resolution.
+	Clipped float64 `json:"clipped"`
+	// Shared names the tensor whose grid this one has, to save a requantization between them.
+	Shared string `json:"shared,omitempty"`
+}
