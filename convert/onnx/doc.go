@@ -1,0 +1,18 @@
+// Package onnx imports ONNX models (opset 9 to 23, float32 or float16 weights) as float models of package runtime/format.
+//
+// An import has five steps, each in files of its own:
+//
+//	wire.go, tensor.go    the file, decoded with protowire; constants stay where they are until they are needed
+//	graph.go, fold*.go    names, live nodes in execution order, constant folding (table folds)
+//	view.go, ops*.go      each ONNX operator becomes nodes of a small graph over NHWC activations (table rules);
+//	                      Reshape, Transpose, Squeeze and the like only change the view of an activation
+//	match*.go             patterns: RFGA, swish and its kin, batch normalisation into convolutions, activations into
+//	                      clamps, class activation heads. They see neither node order nor reshapes
+//	emit.go               package convert/build makes the model
+//
+// To add an operator, add a row to rules (and to folds, if exporters compute shapes with it); a new kind of node needs a
+// case in emit.go. What cannot be converted is collected: Import returns one error that lists every such node, before it
+// reads a weight.
+//
+// The package imports convert/build, runtime/format, protowire and the standard library.
+package onnx
