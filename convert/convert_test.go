@@ -92,7 +92,6 @@ func worst(t testing.TB, got, want []float32) float64 {
 
 // TestAgainstPyTorch runs the small networks of testdata and compares with what PyTorch computed.
 func TestAgainstPyTorch(t *testing.T) {
-	convert.RegisterBLAS()
 	for _, c := range []struct {
 		file, answer, arch string
 		size               int
@@ -130,7 +129,6 @@ func TestLargeNetworks(t *testing.T) {
 	if dir == "" {
 		t.Skip("RFGA_NETWORKS is not set")
 	}
-	convert.RegisterBLAS()
 	files, _ := filepath.Glob(filepath.Join(dir, "*.pth"))
 	for _, f := range files {
 		base := strings.TrimSuffix(f, ".pth")

@@ -80,7 +80,7 @@ func calibrate(ctx context.Context, m *format.Model, src Source, o Options) (*ca
 		return nil, err
 	}
 	defer rm.Close()
-	s, err := rm.NewSession(runtime.Options{Threads: o.Threads, Observe: func(_, t int, data []float32) { c.observe(t, data) }})
+	s, err := rm.NewSession(runtime.Options{Threads: min(o.Threads, runtime.MaxThreads), Observe: func(_, t int, data []float32) { c.observe(t, data) }})
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package quant
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 
@@ -11,7 +12,7 @@ import (
 // weightsOf returns a float constant in file order without its padding.
 func weightsOf(m *format.Model, t int) ([]float32, error) {
 	if t < 0 || t >= len(m.Tensors) {
-		return nil, fmt.Errorf("weights are missing")
+		return nil, errors.New("weights are missing")
 	}
 	ten := &m.Tensors[t]
 	run := ten.Shape[len(ten.Shape)-1]
@@ -95,7 +96,13 @@ func padded(q []int8, run int) []byte {
 	return out
 }
 
-func bytesOfI8(v []int8) []byte { return padded(v, len(v))[:len(v)] }
+func bytesOfI8(v []int8) []byte {
+	out := make([]byte, len(v))
+	for i, x := range v {
+		out[i] = byte(x)
+	}
+	return out
+}
 
 func bytesOfI16(v []int16) []byte {
 	var out []byte

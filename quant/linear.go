@@ -93,6 +93,7 @@ type channelStats struct {
 	signal, noise, noiseFull float64
 	pairs, changed           int
 	raised                   float64 // factor by which the scale had to grow beyond the best, or 0
+	steps                    float64 // if raised, how far off the output can be at worst
 	err                      error
 }
 
@@ -171,6 +172,12 @@ func (c *channel) quantize(o int, res *quantized) channelStats {
 	}
 	if scale != best {
 		st.raised = float64(scale) / float64(best)
+		for k, v := range q {
+			st.steps += 255 * l.scaleIn * math.Abs(c.w[k]-float64(scale)*float64(v))
+		}
+		if l.scaleOut > 0 {
+			st.steps /= l.scaleOut
+		}
 	}
 	res.scale[o] = scale
 	res.bias[o] = int32(math.RoundToEven(total(scale) / (l.scaleIn * float64(scale))))
@@ -215,7 +222,7 @@ func (l *layer) report(res *quantized, channels []channelStats) LayerReport {
 		r.PairsChanged += c.changed
 		r.ChannelSNR = append(r.ChannelSNR, snr(c.signal, c.noise))
 		if c.raised > 0 {
-			r.Raised = append(r.Raised, RaisedScale{Channel: o, Factor: c.raised})
+			r.Raised = append(r.Raised, RaisedScale{Channel: o, Factor: c.raised, Steps: c.steps})
 		}
 	}
 	r.WeightSNR, r.WeightSNRFull = snr(signal, noise), snr(signal, full)

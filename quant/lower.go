@@ -58,7 +58,6 @@ func lower(c *calibration, o Options) (*format.Model, *Report, error) {
 // findPixels decides whether the network can take the image's bytes: it can if only convolutions read the input.
 func (l *lowerer) findPixels() {
 	m := l.m
-	l.rep.Pixels = false
 	if m.Tensors[m.Input].Shape[3] != 3 {
 		l.note("the input has %d channels, not 3: it is quantized from normalised values", m.Tensors[m.Input].Shape[3])
 		return

@@ -43,10 +43,11 @@ func (l *lowerer) finish(op *format.Op, ly *layer) (*quantized, error) {
 	}
 	res.stats.Kind = kindNames[op.Kind]
 	l.rep.Layers = append(l.rep.Layers, res.stats)
-	if n := len(res.stats.Raised); n > 0 {
-		r := slices.MaxFunc(res.stats.Raised, func(a, b RaisedScale) int { return int(a.Factor - b.Factor) })
-		l.note("%s: the weights' scales of %d channels were raised to keep sums and multipliers in range, at most %.3g times (channel %d)",
-			ly.name, n, r.Factor, r.Channel)
+	for _, r := range res.stats.Raised {
+		if r.Steps > 0.5 || ly.scaleOut == 0 {
+			l.note("%s: the weights of output channel %d are coarser by a factor of %.3g than they could be, to keep its sums in 32 bits",
+				ly.name, r.Channel, r.Factor)
+		}
 	}
 	return res, nil
 }

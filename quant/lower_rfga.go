@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 
 	"github.com/rfga-edge/rfga-edge/runtime/format"
 )
@@ -95,7 +94,7 @@ func (l *lowerer) rfga(index int, op *format.Op) error {
 // sigmoidTables returns, for each view, the sigmoid of every int8 value before it, in Q14.
 func sigmoidTables(grids []grid) []int16 {
 	var out []int16
-	for _, g := range slices.Clip(grids) {
+	for _, g := range grids {
 		for q := -128; q <= 127; q++ {
 			out = append(out, int16(math.RoundToEven(q14One*sigmoid(g.real(q)))))
 		}

@@ -20,6 +20,9 @@ func Quantize(ctx context.Context, m *format.Model, src Source, o Options) (*for
 	if err := checkFloat(m); err != nil {
 		return nil, nil, err
 	}
+	if err := format.Validate(m); err != nil {
+		return nil, nil, err
+	}
 	m = simplify(m)
 	c, err := calibrate(ctx, m, src, o)
 	if err != nil {

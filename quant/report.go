@@ -31,10 +31,14 @@ type LayerReport struct {
 	Raised       []RaisedScale `json:"raised,omitempty"`
 }
 
-// RaisedScale is a channel whose scale had to be larger than the best one, to keep its sums in 32 bits.
+// RaisedScale is a channel whose scale had to be larger than the best one, to keep its sums in 32 bits. Channels that are
+// nothing but their bias are the usual case.
 type RaisedScale struct {
 	Channel int     `json:"channel"`
 	Factor  float64 `json:"factor"`
+	// Steps is how far rounding its weights can put the result off, for the worst input, in steps of the output's grid (in
+	// real units for a class activation head).
+	Steps float64 `json:"steps"`
 }
 
 // TensorReport is about one activation: what was observed, and the int8 grid chosen for it.

@@ -1,0 +1,238 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/rfga-edge/rfga-edge/convert"
+	"github.com/rfga-edge/rfga-edge/quant"
+	"github.com/rfga-edge/rfga-edge/runtime"
+	"github.com/rfga-edge/rfga-edge/runtime/format"
+)
+
+type convertCmd struct {
+	File      string `arg:"" optional:"" name:"weights" help:"PyTorch checkpoint (.pth, .pt), .safetensors or .onnx, recognised by content."`
+	Output    string `short:"o" placeholder:"M.rfga" help:"Model to write."`
+	Precision string `enum:"int8,fp16,fp32" default:"int8" help:"int8, fp16 or fp32 (${default}). int8 needs --calibrate."`
+	Calibrate string `placeholder:"DIR|X.npy" help:"Images like those the model will see: a folder (the images directly in it), or normalised float32 of shape N,3,H,W."`
+
+	Arch      string    `placeholder:"A" help:"Architecture of a checkpoint, where it is not recognised; see --list-arch."`
+	InputSize int       `placeholder:"S" help:"Side of the input square, where it is not the architecture's own."`
+	Labels    string    `placeholder:"FILE" help:"Names of the classes, one a line, in the order of the logits."`
+	Mean      []float32 `placeholder:"R,G,B" help:"Mean of the input's normalisation, of values 0 to 1, where it is not the architecture's own."`
+	Std       []float32 `placeholder:"R,G,B" help:"Standard deviation, likewise."`
+
+	Percentile float64 `default:"100" placeholder:"P" help:"Leave out what lies beyond this percentile of an activation when its range is chosen; 100 leaves out nothing (${default})."`
+	Weights    string  `name:"weights" enum:"pair-safe,full" default:"pair-safe" help:"int8 weights: pair-safe runs fastest on x86, full is a little more accurate (${default})."`
+
+	Name      string   `help:"Name of the model; without it the file's."`
+	Source    string   `placeholder:"TEXT" help:"Where the weights come from, to be kept in the model."`
+	Licence   string   `placeholder:"SPDX" help:"Their licence, to be kept in the model."`
+	Heat      string   `enum:",p65,minmax" default:"" placeholder:"p65|minmax" help:"How a class map becomes a heat map."`
+	Threshold *float32 `placeholder:"T" help:"Default of localize --threshold for this model."`
+
+	Threads  int  `default:"0" placeholder:"N" help:"Threads; 0: one per processor."`
+	Verbose  bool `short:"v" help:"Print every remark of the quantizer."`
+	ListArch bool `help:"List the architectures and exit."`
+}
+
+// fewNotes is how many remarks are printed unasked.
+const fewNotes = 4
+
+// Help is what 'convert --help' adds.
+func (*convertCmd) Help() string {
+	return `The model appears under its name only when it is complete. A checkpoint's code is not executed: only tensors are read.`
+}
+
+func (c *convertCmd) Run(e *env) error {
+	if c.ListArch {
+		return listArchs(e)
+	}
+	if err := c.check(); err != nil {
+		return err
+	}
+	labels, err := readLabels(c.Labels)
+	if err != nil {
+		return err
+	}
+	m, err := convert.Load(c.File, convert.Options{Arch: c.Arch, InputSize: c.InputSize, Labels: labels, Name: c.Name,
+		Prov: format.Provenance{Source: c.Source, Licence: c.Licence, Converter: "rfga-edge " + release}})
+	if err != nil {
+		return badModel(err)
+	}
+	if err := e.ctx.Err(); err != nil {
+		return err
+	}
+	c.override(m)
+	var notes []string
+	switch c.Precision {
+	case "fp16":
+		m = convert.ToFP16(m)
+	case "int8":
+		if m, notes, err = c.quantize(e, m); err != nil {
+			return err
+		}
+	}
+	if err := format.WriteFile(c.Output, m); err != nil {
+		return badModel(err)
+	}
+	for i, n := range notes {
+		if i == fewNotes && !c.Verbose {
+			fmt.Fprintf(e.err, "and %d more remarks; --verbose prints them\n", len(notes)-i)
+			break
+		}
+		fmt.Fprintf(e.err, "note: %s\n", n)
+	}
+	return c.report(e, m)
+}
+
+// check reports what is wrong with the command line before any work is done.
+func (c *convertCmd) check() error {
+	switch {
+	case c.File == "":
+		return usage("name the weights to convert, or ask for --list-arch")
+	case c.Output == "":
+		return usage("name the model to write: -o M.rfga")
+	case c.Precision == "int8" && c.Calibrate == "":
+		return usage("int8 needs images to calibrate with: --calibrate DIR or --calibrate X.npy; or choose --precision fp16 or fp32")
+	case c.Precision != "int8" && c.Calibrate != "":
+		return usage("--calibrate is for int8; --precision is %s", c.Precision)
+	case c.InputSize < 0 || c.InputSize > format.MaxImageSide:
+		return usage("--input-size %d: 1 to %d", c.InputSize, format.MaxImageSide)
+	case !(c.Percentile > 50 && c.Percentile <= 100):
+		return usage("--percentile %g: above 50, at most 100", c.Percentile)
+	case c.Mean != nil && len(c.Mean) != 3 || c.Std != nil && len(c.Std) != 3:
+		return usage("--mean and --std take three numbers, as in 0.485,0.456,0.406")
+	case c.Threshold != nil && !(*c.Threshold >= 0 && *c.Threshold <= 1):
+		return usage("--threshold %g: 0 to 1", *c.Threshold)
+	case c.Threads < 0 || c.Threads > runtime.MaxThreads:
+		return usage("--threads %d: 0 to %d", c.Threads, runtime.MaxThreads)
+	}
+	for i := range c.Mean {
+		if !(c.Mean[i] > -1e3 && c.Mean[i] < 1e3) {
+			return usage("--mean %g: out of range", c.Mean[i])
+		}
+	}
+	for _, s := range c.Std {
+		if !(s > 1e-6 && s < math.MaxFloat32) {
+			return usage("--std %g: it must be positive", s)
+		}
+	}
+	if c.Arch != "" && !slices.ContainsFunc(convert.Archs(), func(a convert.Arch) bool { return a.Name == c.Arch }) {
+		return usage("--arch %s: unknown; 'rfga-edge convert --list-arch' lists them", c.Arch)
+	}
+	if a, err := os.Stat(c.File); err == nil {
+		if b, err := os.Stat(c.Output); err == nil && os.SameFile(a, b) {
+			return usage("%s would be overwritten: choose another name for the model", c.File)
+		}
+	}
+	if _, err := os.Stat(filepath.Dir(c.Output)); err != nil {
+		return badIO(err) // better now than after the calibration
+	}
+	return nil
+}
+
+// override puts what the user says in the place of what the architecture says.
+func (c *convertCmd) override(m *format.Model) {
+	if c.Mean != nil {
+		m.Pre.Mean = [3]float32(c.Mean)
+	}
+	if c.Std != nil {
+		m.Pre.Std = [3]float32(c.Std)
+	}
+	switch c.Heat {
+	case "p65":
+		m.Loc.Norm = format.HeatP65
+	case "minmax":
+		m.Loc.Norm = format.HeatMinMax
+	}
+	if c.Threshold != nil {
+		m.Loc.Threshold = *c.Threshold
+	}
+}
+
+func (c *convertCmd) quantize(e *env, m *format.Model) (*format.Model, []string, error) {
+	src, err := openCalibration(c.Calibrate, m)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer src.Close()
+	o := quant.Options{Method: quant.MinMax, Threads: c.Threads}
+	if c.Percentile < 100 {
+		o.Method, o.Percentile = quant.Percentile, c.Percentile
+	}
+	if c.Weights == "full" {
+		o.Weights = quant.Full
+	}
+	step, end := progress(e.err, "calibrating")
+	o.Progress = step
+	q, report, err := quant.Quantize(e.ctx, m, src, o)
+	end()
+	if err != nil {
+		return nil, nil, badModel(err)
+	}
+	return q, report.Notes, nil
+}
+
+// report says on one line what was written, as it reads back.
+func (c *convertCmd) report(e *env, m *format.Model) error {
+	written, err := runtime.Open(c.Output)
+	if err != nil {
+		return badModel(fmt.Errorf("the model was written, but does not open: %w", err))
+	}
+	defer written.Close()
+	what := c.Precision
+	if m.Prov.Calibration != "" {
+		what += " (" + m.Prov.Calibration + ")"
+	}
+	_, err = fmt.Fprintf(e.out, "%s: %s, %s, %d bytes, %s\n", printable(c.Output), m.Arch, what, written.Info().FileSize, written.Digest())
+	return badIO(err)
+}
+
+func listArchs(e *env) error {
+	w := tabwriter.NewWriter(e.out, 0, 0, 2, ' ', 0)
+	for _, a := range convert.Archs() {
+		fmt.Fprintf(w, "%s\t%d\t%s\n", a.Name, a.InputSize, a.About)
+	}
+	return badIO(w.Flush())
+}
+
+// readLabels reads one label a line. Empty lines at the end do not count.
+func readLabels(path string) ([]string, error) {
+	if path == "" {
+		return nil, nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, badIO(err)
+	}
+	defer f.Close()
+	var labels []string
+	s := bufio.NewScanner(f)
+	for s.Scan() {
+		labels = append(labels, strings.ToValidUTF8(strings.TrimSpace(strings.TrimPrefix(s.Text(), "\ufeff")), "\ufffd"))
+		if len(labels) > 2*format.MaxLabels {
+			break
+		}
+	}
+	if err := s.Err(); err != nil {
+		return nil, badInput(fmt.Errorf("%s: %w", path, err))
+	}
+	for len(labels) > 0 && labels[len(labels)-1] == "" {
+		labels = labels[:len(labels)-1]
+	}
+	if len(labels) == 0 {
+		return nil, badInput(errors.New(path + ": no labels in this file"))
+	}
+	if len(labels) > format.MaxLabels {
+		return nil, badInput(fmt.Errorf("%s: more than %d labels", path, format.MaxLabels))
+	}
+	return labels, nil
+}

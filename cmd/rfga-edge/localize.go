@@ -1,0 +1,233 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"image"
+	"image/png"
+	"io"
+	"math"
+	"slices"
+	"time"
+
+	rfgaedge "github.com/rfga-edge/rfga-edge"
+	"github.com/rfga-edge/rfga-edge/cmd/rfga-edge/internal/outdir"
+	"github.com/rfga-edge/rfga-edge/cmd/rfga-edge/internal/overlay"
+	"github.com/rfga-edge/rfga-edge/frame"
+)
+
+type localizeCmd struct {
+	Images    []string `arg:"" name:"image" help:"Image file, folder (the images directly in it, by name), or - for standard input."`
+	Model     string   `short:"m" placeholder:"M.rfga" help:"Model; without it the one built in."`
+	TopK      int      `name:"topk" default:"1" placeholder:"K" help:"Name and locate the K most probable classes (${default})."`
+	Threshold *float64 `placeholder:"T" help:"Share of the heat map's maximum above which a place belongs to the object, 0 to 1; without it the model's own."`
+	Multi     bool     `help:"One box for every separate warm region, not the largest alone."`
+	Class     []string `sep:"none" placeholder:"ID|LABEL" help:"Locate this class, whatever the photo shows; may be repeated."`
+	MinP      float64  `name:"min-p" placeholder:"P" help:"Leave out classes less probable than P, 0 to 1."`
+	Overlay   string   `placeholder:"DIR" help:"Write DIR/NAME.overlay.png: the photo with heat map, boxes and labels."`
+	Heatmap   string   `placeholder:"DIR" help:"Write DIR/NAME.heat.png: the heat map in the photo's size, 8-bit gray, 255 times the heat."`
+	Threads   int      `default:"1" placeholder:"N" help:"Threads (${default})."`
+	JSON      bool     `name:"json" help:"One JSON object a line."`
+}
+
+// Help is what 'localize --help' adds.
+func (*localizeCmd) Help() string {
+	return `For each image one line: name, class, probability, and the box as [x0,y0,x1,y1] in the image's pixels, x1 and y1 not included. With several classes or boxes they follow on the same line.
+
+JPEG (turned as its EXIF data say), PNG, WebP, GIF (first frame) and BMP. An image that cannot be read gives an error and the others go on; the exit code is then 4, or 5 if a file could not be opened at all.`
+}
+
+func (c *localizeCmd) Run(e *env) error {
+	if slices.Index(c.Images, stdinName) >= 0 && slices.Index(c.Images[slices.Index(c.Images, stdinName)+1:], stdinName) >= 0 {
+		return usage("standard input (-) can be read only once")
+	}
+	if c.TopK < 1 {
+		return usage("--topk %d: at least 1", c.TopK)
+	}
+	model, err := openModel(c.Model)
+	if err != nil {
+		return err
+	}
+	defer model.Close()
+	options, err := c.options(model)
+	if err != nil {
+		return err
+	}
+	session, err := model.NewSession(rfgaedge.Threads(c.Threads), rfgaedge.Localizing(options))
+	if err != nil {
+		return err
+	}
+	defer session.Close()
+
+	l := &localizer{env: e, model: model, session: session, sources: listSources(c.Images)}
+	l.print = l.textPrinter()
+	if c.JSON {
+		l.print = l.printRecord
+	}
+	if l.overlays, err = c.folder(c.Overlay, l.sources); err != nil {
+		return err
+	}
+	if l.heats, err = c.folder(c.Heatmap, l.sources); err != nil {
+		return err
+	}
+	return l.all()
+}
+
+func (c *localizeCmd) options(model *rfgaedge.Model) (rfgaedge.LocalizeOptions, error) {
+	o := rfgaedge.LocalizeOptions{TopK: c.TopK, MinP: c.MinP, Multi: c.Multi, Heat: c.Overlay != "" || c.Heatmap != ""}
+	if c.Threshold != nil {
+		if !(*c.Threshold >= 0 && *c.Threshold <= 1) {
+			return o, usage("--threshold %g: 0 to 1", *c.Threshold)
+		}
+		o.Threshold = max(*c.Threshold, math.SmallestNonzeroFloat64)
+	}
+	if !(c.MinP >= 0 && c.MinP <= 1) {
+		return o, usage("--min-p %g: 0 to 1", c.MinP)
+	}
+	for _, name := range c.Class {
+		id, err := model.FindClass(name)
+		if err != nil {
+			return o, usage("--%w", err)
+		}
+		if !slices.Contains(o.Classes, id) {
+			o.Classes = append(o.Classes, id)
+		}
+	}
+	return o, nil
+}
+
+func (c *localizeCmd) folder(path string, sources []source) (*outdir.Dir, error) {
+	if path == "" {
+		return nil, nil
+	}
+	var names []string
+	for _, s := range sources {
+		names = append(names, s.name)
+	}
+	d, err := outdir.New(path, names)
+	return d, badIO(err)
+}
+
+// localizer goes through the sources one by one, so that its memory does not grow with their number.
+type localizer struct {
+	*env
+	model    *rfgaedge.Model
+	session  *rfgaedge.Session
+	sources  []source
+	overlays *outdir.Dir
+	heats    *outdir.Dir
+	print    func(*finding) error
+}
+
+// finding is what is to be said about one source.
+type finding struct {
+	source source
+	err    error // then the rest is empty
+	result *rfgaedge.Result
+	decode time.Duration
+	files  []string // written for it
+}
+
+func (l *localizer) all() error {
+	worst := exitOK
+	var result rfgaedge.Result
+	for _, s := range l.sources {
+		f := l.one(s, &result)
+		if errors.Is(f.err, context.Canceled) {
+			return f.err
+		}
+		worst = max(worst, exitCode(f.err))
+		if err := l.print(&f); err != nil {
+			return err
+		}
+	}
+	if worst != exitOK {
+		return &coded{worst, errReported}
+	}
+	return nil
+}
+
+func (l *localizer) one(s source, r *rfgaedge.Result) (f finding) {
+	f = finding{source: s, result: r}
+	if f.err = l.ctx.Err(); f.err != nil {
+		return f
+	}
+	begin := time.Now()
+	img, err := s.decode(l.in)
+	if err != nil {
+		f.err = err
+		return f
+	}
+	f.decode = time.Since(begin)
+	picture := &rfgaedge.Frame{Format: rfgaedge.RGB24, Width: img.W, Height: img.H, Planes: [3][]byte{img.Pix}}
+	if f.err = l.session.Localize(l.ctx, picture, r); f.err == nil {
+		f.err = l.draw(&f, img)
+	}
+	return f
+}
+
+// draw writes the pictures that were asked for. The heat is that of the first class located.
+func (l *localizer) draw(f *finding, img *frame.Image) error {
+	var heat *overlay.Heat
+	if h := f.result.Heat; len(h.Pix) > 0 {
+		heat = &overlay.Heat{Pix: h.Pix, W: h.Width, H: h.Height, Region: rectangle(h.Region)}
+	}
+	write := func(d *outdir.Dir, suffix string, picture func() image.Image) error {
+		if d == nil {
+			return nil
+		}
+		name := f.source.name
+		if name == stdinName {
+			name = "stdin"
+		}
+		path, err := d.Create(name, suffix, func(w io.Writer) error {
+			return (&png.Encoder{CompressionLevel: png.BestSpeed}).Encode(w, picture())
+		})
+		f.files = append(f.files, path)
+		return badIO(err)
+	}
+	if err := write(l.overlays, ".overlay.png", func() image.Image {
+		return overlay.Draw(img.Pix, img.W, img.H, heat, marks(f.result))
+	}); err != nil {
+		return err
+	}
+	return write(l.heats, ".heat.png", func() image.Image { return overlay.Gray(img.W, img.H, heat) })
+}
+
+func marks(r *rfgaedge.Result) []overlay.Mark {
+	var list []overlay.Mark
+	group := -1
+	for i, loc := range r.Locations {
+		m := overlay.Mark{Box: rectangle(loc.Box)}
+		if i == 0 || loc.Class != r.Locations[i-1].Class { // a class's largest box says what the others are too
+			group++
+			m.Label, m.Detail = className(loc.Class), percent(loc.Class.P)
+		}
+		m.Group = group
+		list = append(list, m)
+	}
+	if list == nil {
+		list = append(list, overlay.Mark{Label: "nothing found"})
+	}
+	return list
+}
+
+func rectangle(b rfgaedge.Box) image.Rectangle { return image.Rect(b.X0, b.Y0, b.X1, b.Y1) }
+
+func className(c rfgaedge.Class) string {
+	if c.Label == "" {
+		return fmt.Sprintf("class %d", c.ID)
+	}
+	return c.Label
+}
+
+func percent(p float32) string {
+	switch {
+	case p >= 0.0995:
+		return fmt.Sprintf("%.0f %%", 100*p)
+	case p >= 0.0005:
+		return fmt.Sprintf("%.1f %%", 100*p)
+	}
+	return "<0.1 %"
+}

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/rfga-edge/rfga-edge/kernels"
+)
+
+var began = time.Now()
+
+func main() { os.Exit(Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
+
+// cli is the command line: one field a verb, each with its flags and a Run method.
+type cli struct {
+	Localize localizeCmd `cmd:"" help:"Say what is in photos, and where."`
+	Convert  convertCmd  `cmd:"" help:"Convert trained weights to a .rfga model."`
+	Run      runCmd      `cmd:"" help:"Run a model on an array and write every output."`
+	Inspect  inspectCmd  `cmd:"" help:"Show what a model holds and how it runs on this machine."`
+	Bench    benchCmd    `cmd:"" help:"Measure how fast a model runs on this machine."`
+	Selftest selftestCmd `cmd:"" help:"Compare every kernel of this CPU with the portable one."`
+	Version  versionCmd  `cmd:"" help:"Print the version."`
+}
+
+// env is the world a verb runs in. Results go to out, everything else to err.
+type env struct {
+	ctx context.Context
+	in  io.Reader
+	out io.Writer
+	err io.Writer
+}
+
+// panicsEscape lets tests see a bug's stack instead of an exit code.
+var panicsEscape = false
+
+// Main runs the command with the arguments behind its name and returns its exit code.
+func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
+	defer func() {
+		if panicsEscape {
+			return
+		}
+		if r := recover(); r != nil {
+			fmt.Fprintf(stderr, "rfga-edge: internal error: %v\nThis is a bug; please report it with these lines.\n%s", r, debug.Stack())
+			code = exitInternal
+		}
+	}()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
+
+	exited := -1
+	parser, err := kong.New(&cli{}, kong.Name("rfga-edge"),
+		kong.Description("Weakly supervised object localization: a photo in, a box out.\n\n"+
+			"Exit codes: 0 ok, 2 usage, 3 bad model, 4 bad input, 5 I/O, 130 interrupted."),
+		kong.Writers(stdout, stderr), kong.Exit(func(code int) { exited = code }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}))
+	if err != nil {
+		panic(err) // the struct above is wrong
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	parsed, err := parser.Parse(args)
+	if exited >= 0 {
+		return exited
+	}
+	if err == nil {
+		err = kernels.CheckEnv()
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "rfga-edge: %v\nTry 'rfga-edge --help'.\n", err)
+		return exitUsage
+	}
+	err = parsed.Run(&env{ctx: ctx, in: stdin, out: stdout, err: stderr})
+	code = exitCode(err)
+	switch {
+	case err == nil, errors.Is(err, errReported):
+	case code == exitInterrupted:
+		fmt.Fprintln(stderr, "rfga-edge: interrupted")
+	default:
+		fmt.Fprintf(stderr, "rfga-edge: %v\n", err)
+	}
+	return code
+}

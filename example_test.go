@@ -1,0 +1,112 @@
+package rfgaedge_test
+
+import (
+	"context"
+	"fmt"
+	"image"
+	_ "image/jpeg"
+	"log"
+	"os"
+
+	rfgaedge "github.com/rfga-edge/rfga-edge"
+	"github.com/rfga-edge/rfga-edge/defaultmodel"
+)
+
+// decodeFile decodes a photo of the formats that are imported above.
+func decodeFile(path string) image.Image {
+	f, err := os.Open(path)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer f.Close()
+	img, _, err := image.Decode(f)
+	if err != nil {
+		log.Fatal(err)
+	}
+	return img
+}
+
+// What is in a photo, and where. A program with a model of its own calls rfgaedge.Open("model.rfga") instead.
+func Example() {
+	model, err := defaultmodel.Open()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer model.Close()
+	session, err := model.NewSession(rfgaedge.Threads(2))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer session.Close()
+
+	var result rfgaedge.Result
+	frame := rfgaedge.FrameOf(decodeFile("testdata/photos/panda.jpg"))
+	if err := session.Localize(context.Background(), frame, &result); err != nil {
+		log.Fatal(err)
+	}
+	best := result.Locations[0]
+	fmt.Println(best.Class.Label)
+	fmt.Println("in the left half:", best.Box.X0 < frame.Width/4)
+	// Output:
+	// giant panda
+	// in the left half: true
+}
+
+// Where a named class would be, whatever the picture shows, with one box for every separate region.
+func ExampleSession_SetOptions() {
+	model, err := defaultmodel.Open()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer model.Close()
+	session, err := model.NewSession()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer session.Close()
+
+	id, err := model.FindClass("goldfish")
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := session.SetOptions(rfgaedge.LocalizeOptions{Classes: []int{id}, Multi: true}); err != nil {
+		log.Fatal(err)
+	}
+	var result rfgaedge.Result
+	if err := session.Localize(context.Background(), rfgaedge.FrameOf(decodeFile("testdata/photos/fish25.jpg")), &result); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(result.Locations[0].Class.ID, result.Locations[0].Class.Label)
+	// Output:
+	// 1 goldfish
+}
+
+// A camera's frame: NV12, two planes in one buffer, limited range. Nothing is allocated for the frames after the first.
+func ExampleFrame() {
+	model, err := defaultmodel.Open()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer model.Close()
+	session, err := model.NewSession()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer session.Close()
+
+	const width, height = 640, 480
+	buffer := make([]byte, width*height*3/2) // the camera writes here
+	frame := rfgaedge.Frame{
+		Format: rfgaedge.NV12, Width: width, Height: height, Matrix: rfgaedge.BT709, Range: rfgaedge.Limited,
+		Planes: [3][]byte{buffer[:width*height], buffer[width*height:]},
+	}
+	var result rfgaedge.Result // used again and again
+	for range 3 {
+		if err := session.Localize(context.Background(), &frame, &result); err != nil {
+			log.Fatal(err)
+		}
+	}
+	fmt.Println(result.Width, result.Height, len(result.Classes))
+	// Output:
+	// 640 480 1
+}

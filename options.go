@@ -1,0 +1,63 @@
+package rfgaedge
+
+import (
+	"fmt"
+
+	"github.com/rfga-edge/rfga-edge/runtime"
+)
+
+// Option sets up a session. Options given to Open or Load are the defaults of the model's sessions.
+type Option func(*config) error
+
+type config struct {
+	threads  int
+	localize LocalizeOptions
+}
+
+// Threads sets the number of threads of a session, the caller's included. The default is 1; results do not depend on it.
+func Threads(n int) Option {
+	return func(c *config) error {
+		if n < 1 || n > runtime.MaxThreads {
+			return &OptionError{"Threads", fmt.Sprintf("%d is not in 1..%d", n, runtime.MaxThreads)}
+		}
+		c.threads = n
+		return nil
+	}
+}
+
+// Localizing sets what a session looks for. Session.SetOptions changes it later.
+func Localizing(o LocalizeOptions) Option {
+	return func(c *config) error {
+		c.localize = o
+		return o.check()
+	}
+}
+
+// LocalizeOptions says what Localize looks for. The zero value names and locates the most probable class.
+type LocalizeOptions struct {
+	// TopK is the number of most probable classes to name; 0 is 1.
+	TopK int
+	// Classes are the ids of the classes to locate, probable or not. Nil locates those that TopK names.
+	Classes []int
+	// MinP leaves out classes less probable than it, 0..1.
+	MinP float64
+	// Threshold is the fraction of the heat map's maximum, 0..1, above which a place belongs to the object.
+	// 0 takes the model's own; the smallest positive number stands for zero.
+	Threshold float64
+	// Multi gives a box for every separate warm region of a class, largest first, instead of the largest alone.
+	Multi bool
+	// Heat keeps the heat map of the first located class in the result.
+	Heat bool
+}
+
+func (o *LocalizeOptions) check() error {
+	switch {
+	case o.TopK < 0:
+		return &OptionError{"TopK", fmt.Sprintf("%d is negative", o.TopK)}
+	case !(o.MinP >= 0 && o.MinP <= 1):
+		return &OptionError{"MinP", fmt.Sprintf("%g is not in 0..1", o.MinP)}
+	case !(o.Threshold >= 0 && o.Threshold <= 1):
+		return &OptionError{"Threshold", fmt.Sprintf("%g is not in 0..1", o.Threshold)}
+	}
+	return nil
+}
