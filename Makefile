@@ -29,5 +29,6 @@ default-model: build ## rebuild defaultmodel/default.rfga from its published wei
 ci: ## what every submission runs
 	bash .ci/run
 
-ci-full: ci ## the rest: longer fuzzing, every format of the released binaries
+ci-full: ci ## the rest: every forged file, longer fuzzing
+	RFGA_EXHAUSTIVE=1 go test -count=1 ./runtime
 	FUZZTIME=60s bash .ci/fuzz

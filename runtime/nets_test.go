@@ -54,7 +54,7 @@ func (n net) rfga(name string, x int) int {
 
 // zoo is a float network that has every operator and every fusion: explicit and asymmetric padding, residual additions with
 // the convolution on either side, squeeze-and-excitation, pools, concatenation, resizing, attention twice, and the head.
-func zoo(t *testing.T) *format.Model {
+func zoo(t testing.TB) *format.Model {
 	t.Helper()
 	n := net{build.New("zoo", "test", side, side, mean, std), rand.New(rand.NewPCG(1, 2))}
 	all1 := [4]int{1, 1, 1, 1}

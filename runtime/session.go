@@ -10,10 +10,11 @@ import (
 	"github.com/rfga-edge/rfga-edge/runtime/format"
 )
 
-// MaxBatch and MaxThreads bound Options, so that a wrong number cannot exhaust the machine.
+// Limits of a session, so that a wrong number or a hostile file, however small, cannot exhaust the machine.
 const (
 	MaxBatch   = 1 << 16
 	MaxThreads = 256
+	MaxMemory  = 2 << 30 // bytes of arena, inputs, outputs and scratch together
 )
 
 // Options says how a session runs. The zero value is one image at a time on one thread.
@@ -63,6 +64,9 @@ func (m *Model) NewSession(o Options) (*Session, error) {
 		if p, err = m.unfused(); err != nil {
 			return nil, err
 		}
+	}
+	if need := p.memory(o); need > MaxMemory {
+		return nil, fmt.Errorf("a session of batch %d and %d threads needs %d MiB for this model's activations: the limit is %d", o.Batch, o.Threads, need>>20, MaxMemory>>20)
 	}
 	s := &Session{m: m, plan: p, opts: o, arena: alignedBytes(p.arena.Size), bound: -1}
 	s.input.init(m.fm)
@@ -207,12 +211,20 @@ func (s *Session) tensor(n, t int) []byte {
 // StepTimes returns how long each step of Model.Steps took for the last image, if Options.Timings was set.
 func (s *Session) StepTimes() []time.Duration { return s.times }
 
-// Memory reports the bytes a session holds: its arena, inputs and outputs of all images, and the threads' scratch.
-func (s *Session) Memory() (arena, io, scratch int) {
-	for _, b := range s.plan.buffers {
+// memory is what a session of these options allocates, in bytes. It is computed in 64 bits: tensors are bounded one by one,
+// not their sum.
+func (p *plan) memory(o Options) int64 {
+	external := int64(0)
+	for _, b := range p.buffers {
 		if b.external {
-			io += b.size * len(s.images)
+			external += int64(roundUp(b.size))
 		}
 	}
-	return s.plan.arena.Size, io, s.plan.scratch * s.opts.Threads
+	return int64(p.arena.Size) + external*int64(o.Batch) + int64(p.scratch)*int64(o.Threads)
+}
+
+// Memory reports the bytes a session holds: its arena, inputs and outputs of all images, and the threads' scratch.
+func (s *Session) Memory() (arena, io, scratch int) {
+	arena, scratch = s.plan.arena.Size, s.plan.scratch*s.opts.Threads
+	return arena, int(s.plan.memory(s.opts)) - arena - scratch, scratch
 }
