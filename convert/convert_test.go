@@ -234,6 +234,11 @@ func TestRecognition(t *testing.T) {
 	if _, err := convert.Load(filepath.Join("testdata", "mobilenet.pth"), convert.Options{InputSize: 1 << 20}); err == nil {
 		t.Error("an input of 2^20 pixels was accepted")
 	}
+	// Three pools of two leave nothing of four pixels: not the tensors are wrong, but the size.
+	_, err = convert.Load(filepath.Join("testdata", "vgg16_28.safetensors"), convert.Options{Arch: "vgg16_28_rfga", InputSize: 4})
+	if err == nil || !strings.Contains(err.Error(), "input size 4") || strings.Contains(err.Error(), "left over") {
+		t.Errorf("an input of 4 pixels: %v", err)
+	}
 	m, err := convert.Load(filepath.Join("testdata", "mobilenet.pth"), convert.Options{Labels: strings.Fields("a b c d e")})
 	if err != nil || len(m.Labels) != 5 || m.Name != "mobilenet" || m.Pre.Width != 224 {
 		t.Errorf("model %+v, error %v", m.Pre, err)

@@ -11,7 +11,6 @@
 //	weights.go    tensors by name; what is missing, misshapen or left over, in one error
 //	resnet.go ... the networks, one family a file
 //	half.go       fp16 models
-//	blas.go       gonum's matrix product, for calibration
 //
 // It may import runtime and quant, never a command. A program that runs models does not import this package.
 package convert

@@ -40,7 +40,7 @@ func Load(path string, o Options) (*format.Model, error) {
 	m.Prov = o.Prov
 	if len(o.Labels) > 0 {
 		if k := classes(m); k > 0 && k != len(o.Labels) {
-			return nil, fmt.Errorf("%s: %d labels for %d classes", path, len(o.Labels), k)
+			return nil, fmt.Errorf("%d labels for %d classes of %s: give one label a line for each class, in the order of the logits", len(o.Labels), k, path)
 		}
 		m.Labels = o.Labels
 	}
@@ -93,6 +93,10 @@ func FromCheckpoint(ck *checkpoint.Checkpoint, o Options) (*format.Model, error)
 		return nil, err
 	}
 	a.build(n)
+	// Where every tensor that was looked at fits, a graph that cannot be built has another cause: the input size.
+	if err := n.Err(); err != nil && len(n.missing)+len(n.misshapen) == 0 {
+		return nil, fmt.Errorf("%s at input size %d: %w", a.Name, n.Shape(n.Input()).W, err)
+	}
 	if err := n.check(); err != nil {
 		return nil, fmt.Errorf("%s: %w", a.Name, err)
 	}

@@ -12,8 +12,9 @@
 //   - lower.go, lower_linear.go, lower_simple.go and lower_rfga.go emit the operators.
 //   - report.go is what a person gets to see: what each layer lost, and where.
 //
-// The result is a function of the model, the images and the options: neither the number of threads nor the order of
-// goroutines enters it.
+// The result is a function of the model, the images, the options and the float kernels of the machine: neither the number
+// of threads nor the order of goroutines enters it. Float kernels of different instruction sets differ in the last bits
+// of a range; with RFGA_DISABLE=sse4.1, which leaves portable Go and gonum, every amd64 machine writes the same file.
 //
 // It imports package runtime, what that imports, and gonum; only the converter imports it.
 package quant

@@ -99,13 +99,21 @@ func (l *lowerer) convolution(op *format.Op) error {
 	if pixels {
 		l.foldNormalisation(ly)
 	}
+	// With an odd number of channels, pairs straddle taps. Kernels take the taps of such a window column by column.
+	columns := !depthwise && ly.in%2 == 1 && op.Attr.Dilation[1] == 1
+	if columns {
+		ly.w = transposeTaps(ly.w, shape[1], shape[2], ly.in)
+	}
 	res, err := l.finish(op, ly)
 	if err != nil {
 		return err
 	}
 	q := res.q
-	if depthwise {
+	switch {
+	case depthwise:
 		q = transpose(q, ly.out, ly.taps)
+	case columns:
+		q = transposeTaps(q, shape[2], shape[1], ly.in)
 	}
 	inputs := append([]int{x}, l.linearConstants(op, res, shape, q)...)
 	if pixels && op.Attr.Pad != [4]int{} {
@@ -124,6 +132,19 @@ func (l *lowerer) linearConstants(op *format.Op, res *quantized, shape []int, q 
 	out := []int{w, l.constI32(l.nameOf(op, 2, ".bias"), res.bias)}
 	if res.mult != nil {
 		out = append(out, l.constF32(op.Name+".mult", res.mult))
+	}
+	return out
+}
+
+// transposeTaps turns filters of rows x cols taps of in channels into cols x rows.
+func transposeTaps[T any](v []T, rows, cols, in int) []T {
+	out := make([]T, 0, len(v))
+	for n := rows * cols * in; len(v) > 0; v = v[n:] {
+		for c := range cols {
+			for r := range rows {
+				out = append(out, v[(r*cols+c)*in:][:in]...)
+			}
+		}
 	}
 	return out
 }

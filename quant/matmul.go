@@ -9,7 +9,8 @@ import (
 	"github.com/rfga-edge/rfga-edge/kernels"
 )
 
-// registerMatMul makes gonum's the float matrix product of models loaded from now on. It computes each block of the result
+// registerMatMul makes gonum's the float matrix product of models loaded from now on, where package kernels has none of its
+// own for this CPU. It computes each block of the result
 // in one order of summation, so calibration does not depend on the number of threads.
 var registerMatMul = sync.OnceFunc(func() {
 	kernels.RegisterMatMulF32("gonum", func(m, n, k int, a []float32, lda int, b []float32, ldb int, c []float32, ldc int) {

@@ -21,8 +21,9 @@ type pairing struct {
 }
 
 // pairingOf returns the pairs of a convolution whose channels have taps*in weights. The contract pairs input channels 2j
-// and 2j+1 of one tap, an odd last one being alone. A kernel that walks the weights as one contiguous vector pairs 2j and
-// 2j+1 of that vector, which for odd in means other pairs; weights are made safe for both.
+// and 2j+1 of one tap, an odd last one being alone. A kernel that walks the weights as one contiguous vector, in the order
+// of taps that it gets them in, pairs 2j and 2j+1 of that vector, which for odd in means other pairs; weights are made safe
+// for both.
 func pairingOf(taps, in int) *pairing {
 	n := taps * in
 	p := &pairing{}

@@ -83,7 +83,10 @@ func Read(r io.ReaderAt, size int64) (*Checkpoint, error) {
 		if len(head) > 0 && head[0] == '<' {
 			return nil, errors.New("this is a page of text, not weights (it begins with '<'); a download that failed often leaves one")
 		}
-		return nil, fmt.Errorf("not a checkpoint: it begins with % x, which is neither PyTorch's zip or legacy format nor safetensors", head[:min(len(head), 16)])
+		if len(head) == 0 {
+			return nil, errors.New("not a checkpoint: the file is empty")
+		}
+		return nil, fmt.Errorf("not a checkpoint: it begins with % x, which is neither PyTorch's zip or legacy format nor safetensors nor ONNX", head[:min(len(head), 16)])
 	}
 	if err == nil {
 		c.tensors, err = cleanNames(c.tensors)

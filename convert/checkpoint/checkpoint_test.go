@@ -306,6 +306,34 @@ func TestHostilePickles(t *testing.T) {
 	}
 }
 
+// A flipped bit of a weight is found by the archive's checksum.
+func TestDamagedWeights(t *testing.T) {
+	file := readFile(t, "mobilenet.pth")
+	z, err := zip.NewReader(bytes.NewReader(file), int64(len(file)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	flipped := 0
+	for _, f := range z.File {
+		if !strings.Contains(f.Name, "/data/") || f.UncompressedSize64 == 0 {
+			continue
+		}
+		at, err := f.DataOffset()
+		if err != nil {
+			t.Fatal(err)
+		}
+		bad := bytes.Clone(file)
+		bad[at+int64(f.UncompressedSize64)/2] ^= 4
+		if _, err := read(bad); err == nil || !strings.Contains(err.Error(), f.Name) {
+			t.Errorf("a flipped bit in %s: error %v", f.Name, err)
+		}
+		flipped++
+	}
+	if flipped == 0 {
+		t.Error("the archive has no storages, so this tested nothing")
+	}
+}
+
 func TestOtherFiles(t *testing.T) {
 	var compressed bytes.Buffer
 	w := zip.NewWriter(&compressed)

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"path"
 	"strings"
@@ -66,6 +67,7 @@ func readZip(r io.ReaderAt, size int64) (map[string]*Tensor, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.Name, err)
 	}
+	checked := make(map[*zip.File]bool)
 	return stateDict(top, func(v *view) (*Tensor, error) {
 		f := entries[root+"data/"+v.storage.key]
 		if f == nil {
@@ -80,6 +82,16 @@ func readZip(r io.ReaderAt, size int64) (map[string]*Tensor, error) {
 		}
 		if start > size || n > size-start {
 			return nil, fmt.Errorf("entry %s reaches beyond the end of the file", quote(f.Name))
+		}
+		if !checked[f] {
+			sum := crc32.NewIEEE()
+			if _, err := io.Copy(sum, io.NewSectionReader(r, start, n)); err != nil {
+				return nil, err
+			}
+			if err := checkCRC(f, sum.Sum32()); err != nil {
+				return nil, err
+			}
+			checked[f] = true
 		}
 		return v.tensor(r, start, big)
 	})
@@ -103,7 +115,7 @@ func readEntry(f *zip.File, limit int64) ([]byte, error) {
 	} else if n > limit {
 		return nil, fmt.Errorf("entry %s has %d bytes, the limit is %d", quote(f.Name), n, limit)
 	}
-	r, err := f.OpenRaw() // PyTorch may leave the checksum out, so it is not looked at
+	r, err := f.OpenRaw() // Open would insist on a checksum, see checkCRC
 	if err != nil {
 		return nil, fmt.Errorf("entry %s: %w", quote(f.Name), err)
 	}
@@ -114,7 +126,15 @@ func readEntry(f *zip.File, limit int64) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("entry %s: %w", quote(f.Name), err)
 	}
-	return b, nil
+	return b, checkCRC(f, crc32.ChecksumIEEE(b))
+}
+
+// checkCRC compares an entry's checksum. PyTorch can be told not to compute one; the field is then zero.
+func checkCRC(f *zip.File, sum uint32) error {
+	if f.CRC32 != 0 && f.CRC32 != sum {
+		return fmt.Errorf("entry %s is damaged: its checksum is %08x, the archive says %08x; copy or download the file again", quote(f.Name), sum, f.CRC32)
+	}
+	return nil
 }
 
 // readLegacy reads the format of torch.save before 1.6: five pickles (a magic number, the protocol version, facts about
