@@ -18,3 +18,16 @@ type Requant struct {
 	RLo, RHi float32 // 28, 32
 	RZero    int32   // 36
 }
+
+// Attention holds what RFGA's last stage needs. Assembly reads the fields by offset; a test holds them in place.
+//
+//	factor = A + (B*(sum of three sigmoids) + Round)>>14
+//	v = clamp(f32((x-Zero)*factor)*Mult, Lo, Hi);  byte = ZeroOut + rne(v)
+type Attention struct {
+	Zero    int32   // 0: of x, plus 128
+	A, B    int32   // 4, 8: Q14
+	Mult    float32 // 12
+	Lo, Hi  float32 // 16, 20
+	ZeroOut int32   // 24: plus 128
+	Round   int32   // 28: one half, 8192
+}

@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func S16S8Gemm6x16c2AVX2(c *int32, a *byte, lda int, b *int8, k int)
-// Requires: AVX, AVX2
+// Requires: AVX, AVX2, MMX+
 TEXT ·S16S8Gemm6x16c2AVX2(SB), NOSPLIT, $0-40
 	MOVQ  c+0(FP), AX
 	MOVQ  b+24(FP), CX
@@ -26,10 +26,14 @@ TEXT ·S16S8Gemm6x16c2AVX2(SB), NOSPLIT, $0-40
 	VPXOR Y9, Y9, Y9
 	VPXOR Y10, Y10, Y10
 	VPXOR Y11, Y11, Y11
+	MOVQ  DX, R9
+	SHLQ  $+4, R9
+	ADDQ  CX, R9
 	SUBQ  $+8, DX
 	JL    rest3
 
 unrolled1:
+	PREFETCHT1   (R9)
 	VPMOVSXBW    (CX), Y12
 	VPMOVSXBW    16(CX), Y13
 	VPBROADCASTD (BX), Y14
@@ -94,6 +98,7 @@ unrolled1:
 	VPADDD       Y15, Y10, Y10
 	VPMADDWD     Y13, Y14, Y14
 	VPADDD       Y14, Y11, Y11
+	PREFETCHT1   64(R9)
 	VPMOVSXBW    64(CX), Y12
 	VPMOVSXBW    80(CX), Y13
 	VPBROADCASTD 8(BX), Y14
@@ -160,6 +165,7 @@ unrolled1:
 	VPADDD       Y14, Y11, Y11
 	ADDQ         $+16, BX
 	ADDQ         $+128, CX
+	ADDQ         $+128, R9
 	SUBQ         $+8, DX
 	JGE          unrolled1
 
@@ -168,6 +174,7 @@ rest3:
 	JE   done4
 
 single2:
+	PREFETCHT1   (R9)
 	VPMOVSXBW    (CX), Y12
 	VPMOVSXBW    16(CX), Y13
 	VPBROADCASTD (BX), Y14
@@ -202,6 +209,7 @@ single2:
 	VPADDD       Y14, Y11, Y11
 	ADDQ         $+4, BX
 	ADDQ         $+32, CX
+	ADDQ         $+32, R9
 	SUBQ         $+2, DX
 	JG           single2
 
@@ -222,7 +230,7 @@ done4:
 	RET
 
 // func S16S8Gemm4x16c2AVX2(c *int32, a *byte, lda int, b *int8, k int)
-// Requires: AVX, AVX2
+// Requires: AVX, AVX2, MMX+
 TEXT ·S16S8Gemm4x16c2AVX2(SB), NOSPLIT, $0-40
 	MOVQ  c+0(FP), AX
 	MOVQ  b+24(FP), CX
@@ -238,10 +246,14 @@ TEXT ·S16S8Gemm4x16c2AVX2(SB), NOSPLIT, $0-40
 	VPXOR Y5, Y5, Y5
 	VPXOR Y6, Y6, Y6
 	VPXOR Y7, Y7, Y7
+	MOVQ  DX, R8
+	SHLQ  $+4, R8
+	ADDQ  CX, R8
 	SUBQ  $+8, DX
 	JL    rest7
 
 unrolled5:
+	PREFETCHT1   (R8)
 	VPMOVSXBW    (CX), Y12
 	VPMOVSXBW    16(CX), Y13
 	VPBROADCASTD (BX), Y14
@@ -286,6 +298,7 @@ unrolled5:
 	VPADDD       Y15, Y6, Y6
 	VPMADDWD     Y13, Y14, Y14
 	VPADDD       Y14, Y7, Y7
+	PREFETCHT1   64(R8)
 	VPMOVSXBW    64(CX), Y12
 	VPMOVSXBW    80(CX), Y13
 	VPBROADCASTD 8(BX), Y14
@@ -332,6 +345,7 @@ unrolled5:
 	VPADDD       Y14, Y7, Y7
 	ADDQ         $+16, BX
 	ADDQ         $+128, CX
+	ADDQ         $+128, R8
 	SUBQ         $+8, DX
 	JGE          unrolled5
 
@@ -340,6 +354,7 @@ rest7:
 	JE   done8
 
 single6:
+	PREFETCHT1   (R8)
 	VPMOVSXBW    (CX), Y12
 	VPMOVSXBW    16(CX), Y13
 	VPBROADCASTD (BX), Y14
@@ -364,6 +379,7 @@ single6:
 	VPADDD       Y14, Y7, Y7
 	ADDQ         $+4, BX
 	ADDQ         $+32, CX
+	ADDQ         $+32, R8
 	SUBQ         $+2, DX
 	JG           single6
 
@@ -380,7 +396,7 @@ done8:
 	RET
 
 // func S16S8Gemm2x16c2AVX2(c *int32, a *byte, lda int, b *int8, k int)
-// Requires: AVX, AVX2
+// Requires: AVX, AVX2, MMX+
 TEXT ·S16S8Gemm2x16c2AVX2(SB), NOSPLIT, $0-40
 	MOVQ  c+0(FP), AX
 	MOVQ  b+24(FP), CX
@@ -391,10 +407,14 @@ TEXT ·S16S8Gemm2x16c2AVX2(SB), NOSPLIT, $0-40
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
 	VPXOR Y3, Y3, Y3
+	MOVQ  DX, DI
+	SHLQ  $+4, DI
+	ADDQ  CX, DI
 	SUBQ  $+8, DX
 	JL    rest11
 
 unrolled9:
+	PREFETCHT1   (DI)
 	VPMOVSXBW    (CX), Y12
 	VPMOVSXBW    16(CX), Y13
 	VPBROADCASTD (BX), Y14
@@ -419,6 +439,7 @@ unrolled9:
 	VPADDD       Y15, Y2, Y2
 	VPMADDWD     Y13, Y14, Y14
 	VPADDD       Y14, Y3, Y3
+	PREFETCHT1   64(DI)
 	VPMOVSXBW    64(CX), Y12
 	VPMOVSXBW    80(CX), Y13
 	VPBROADCASTD 8(BX), Y14
@@ -445,6 +466,7 @@ unrolled9:
 	VPADDD       Y14, Y3, Y3
 	ADDQ         $+16, BX
 	ADDQ         $+128, CX
+	ADDQ         $+128, DI
 	SUBQ         $+8, DX
 	JGE          unrolled9
 
@@ -453,6 +475,7 @@ rest11:
 	JE   done12
 
 single10:
+	PREFETCHT1   (DI)
 	VPMOVSXBW    (CX), Y12
 	VPMOVSXBW    16(CX), Y13
 	VPBROADCASTD (BX), Y14
@@ -467,6 +490,7 @@ single10:
 	VPADDD       Y14, Y3, Y3
 	ADDQ         $+4, BX
 	ADDQ         $+32, CX
+	ADDQ         $+32, DI
 	SUBQ         $+2, DX
 	JG           single10
 
@@ -479,7 +503,7 @@ done12:
 	RET
 
 // func S16S8Gemm1x16c2AVX2(c *int32, a *byte, lda int, b *int8, k int)
-// Requires: AVX, AVX2
+// Requires: AVX, AVX2, MMX+
 TEXT ·S16S8Gemm1x16c2AVX2(SB), NOSPLIT, $0-40
 	MOVQ  c+0(FP), AX
 	MOVQ  b+24(FP), CX
@@ -487,10 +511,14 @@ TEXT ·S16S8Gemm1x16c2AVX2(SB), NOSPLIT, $0-40
 	MOVQ  a+8(FP), BX
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
+	MOVQ  DX, SI
+	SHLQ  $+4, SI
+	ADDQ  CX, SI
 	SUBQ  $+8, DX
 	JL    rest15
 
 unrolled13:
+	PREFETCHT1   (SI)
 	VPMOVSXBW    (CX), Y12
 	VPMOVSXBW    16(CX), Y13
 	VPBROADCASTD (BX), Y14
@@ -505,6 +533,7 @@ unrolled13:
 	VPADDD       Y15, Y0, Y0
 	VPMADDWD     Y13, Y14, Y14
 	VPADDD       Y14, Y1, Y1
+	PREFETCHT1   64(SI)
 	VPMOVSXBW    64(CX), Y12
 	VPMOVSXBW    80(CX), Y13
 	VPBROADCASTD 8(BX), Y14
@@ -521,6 +550,7 @@ unrolled13:
 	VPADDD       Y14, Y1, Y1
 	ADDQ         $+16, BX
 	ADDQ         $+128, CX
+	ADDQ         $+128, SI
 	SUBQ         $+8, DX
 	JGE          unrolled13
 
@@ -529,6 +559,7 @@ rest15:
 	JE   done16
 
 single14:
+	PREFETCHT1   (SI)
 	VPMOVSXBW    (CX), Y12
 	VPMOVSXBW    16(CX), Y13
 	VPBROADCASTD (BX), Y14
@@ -538,6 +569,7 @@ single14:
 	VPADDD       Y14, Y1, Y1
 	ADDQ         $+4, BX
 	ADDQ         $+32, CX
+	ADDQ         $+32, SI
 	SUBQ         $+2, DX
 	JG           single14
 

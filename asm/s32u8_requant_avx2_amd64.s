@@ -8,122 +8,149 @@
 // Requires: AVX, AVX2
 TEXT ·S32U8RequantAVX2(SB), NOSPLIT, $0-88
 	MOVQ         p+80(FP), AX
-	VPBROADCASTW 8(AX), X15
-	VBROADCASTSS (AX), Y7
-	VBROADCASTSS 4(AX), Y8
-	MOVQ         dst+0(FP), AX
-	MOVQ         c+16(FP), CX
-	MOVQ         bias+48(FP), DX
-	MOVQ         mult+56(FP), BX
-	MOVQ         n+40(FP), SI
-	MOVQ         ldd+8(FP), DI
-	MOVQ         ldc+24(FP), R8
-	SHLQ         $+2, R8
+	VBROADCASTSS (AX), Y6
+	VCVTPS2DQ    Y6, Y6
+	VPBROADCASTD 8(AX), Y5
+	VPADDD       Y5, Y6, Y6
+	VPACKSSDW    Y6, Y6, Y6
+	VPACKUSWB    Y6, Y6, Y6
+	VPACKSSDW    Y5, Y5, Y5
+	VBROADCASTSS 4(AX), Y7
+	MOVQ         $0x0703060205010400, AX
+	VMOVQ        AX, X0
+	VPMOVZXBD    X0, Y15
+	MOVQ         bias+48(FP), AX
+	MOVQ         mult+56(FP), CX
+	MOVQ         n+40(FP), DX
+	MOVQ         dst+0(FP), SI
+	MOVQ         c+16(FP), R9
 
-columns16:
-	CMPQ    SI, $+16
-	JL      rest
-	VMOVDQU (DX), Y9
-	VMOVDQU 32(DX), Y10
-	VMOVUPS (BX), Y11
-	VMOVUPS 32(BX), Y12
-	MOVQ    AX, R9
-	MOVQ    CX, R10
-	MOVQ    rows+32(FP), R11
+columns:
+	VMOVDQU (AX), Y8
+	VMOVUPS (CX), Y10
+	VMOVDQU 32(AX), Y9
+	VMOVUPS 32(CX), Y11
+	MOVQ    SI, DI
+	MOVQ    ldd+8(FP), R8
+	MOVQ    R9, R10
+	MOVQ    ldc+24(FP), R11
+	SHLQ    $+2, R11
+	MOVQ    rows+32(FP), BX
 
 rows1:
-	VPADDD       (R10), Y9, Y0
-	VPADDD       32(R10), Y10, Y1
+	CMPQ BX, $+1
+	JNE  pair2
+	XORQ R8, R8
+	XORQ R11, R11
+
+pair2:
+	VMOVDQU      (R10), Y0
+	VPADDD       Y8, Y0, Y0
 	VCVTDQ2PS    Y0, Y0
-	VMULPS       Y11, Y0, Y0
-	VMAXPS       Y7, Y0, Y0
-	VMINPS       Y8, Y0, Y0
+	VMULPS       Y10, Y0, Y0
+	VMINPS       Y7, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
+	VMOVDQU      32(R10), Y1
+	VPADDD       Y9, Y1, Y1
 	VCVTDQ2PS    Y1, Y1
-	VMULPS       Y12, Y1, Y1
-	VMAXPS       Y7, Y1, Y1
-	VMINPS       Y8, Y1, Y1
+	VMULPS       Y11, Y1, Y1
+	VMINPS       Y7, Y1, Y1
 	VCVTPS2DQ    Y1, Y1
+	VMOVDQU      (R10)(R11*1), Y2
+	VPADDD       Y8, Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y10, Y2, Y2
+	VMINPS       Y7, Y2, Y2
+	VCVTPS2DQ    Y2, Y2
+	VMOVDQU      32(R10)(R11*1), Y3
+	VPADDD       Y9, Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y11, Y3, Y3
+	VMINPS       Y7, Y3, Y3
+	VCVTPS2DQ    Y3, Y3
 	VPACKSSDW    Y1, Y0, Y0
-	VEXTRACTI128 $0x01, Y0, X2
-	VPADDW       X15, X0, X0
-	VPADDW       X15, X2, X2
-	VPACKUSWB    X2, X0, X0
-	VPSHUFD      $0xd8, X0, X0
-	VMOVDQU      X0, (R9)
-	ADDQ         DI, R9
-	ADDQ         R8, R10
-	DECQ         R11
-	JNE          rows1
-	ADDQ         $+16, AX
-	ADDQ         $+64, CX
-	ADDQ         $+64, DX
-	ADDQ         $+64, BX
-	SUBQ         $+16, SI
-	JMP          columns16
-
-rest:
-	TESTQ SI, SI
-	JE    done
-
-columns8:
-	VMOVDQU (DX), Y5
-	VMOVUPS (BX), Y6
-	MOVQ    AX, R9
-	MOVQ    CX, R10
-	MOVQ    rows+32(FP), R11
-
-rows2:
-	VPADDD       (R10), Y5, Y0
-	VCVTDQ2PS    Y0, Y0
-	VMULPS       Y6, Y0, Y0
-	VMAXPS       Y7, Y0, Y0
-	VMINPS       Y8, Y0, Y0
-	VCVTPS2DQ    Y0, Y0
+	VPACKSSDW    Y3, Y2, Y2
+	VPADDSW      Y5, Y0, Y0
+	VPADDSW      Y5, Y2, Y2
+	VPACKUSWB    Y2, Y0, Y0
+	VPMAXUB      Y6, Y0, Y0
+	VPERMD       Y0, Y15, Y0
 	VEXTRACTI128 $0x01, Y0, X1
-	VPACKSSDW    X1, X0, X0
-	VPADDW       X15, X0, X0
-	VPACKUSWB    X0, X0, X0
-	CMPQ         SI, $+8
+	CMPQ         DX, $+16
 	JGE          full3
-	MOVQ         R9, R12
-	TESTQ        $+4, SI
+	MOVQ         DI, R12
+	TESTQ        $+8, DX
 	JE           skip5
-	VMOVD        X0, (R12)
-	VPSRLDQ      $0x04, X0, X0
-	ADDQ         $+4, R12
+	VMOVQ        X0, (R12)
+	VPSRLDQ      $0x08, X0, X0
+	ADDQ         $+8, R12
 
 skip5:
-	TESTQ   $+2, SI
+	TESTQ   $+4, DX
 	JE      skip6
+	VMOVD   X0, (R12)
+	VPSRLDQ $0x04, X0, X0
+	ADDQ    $+4, R12
+
+skip6:
+	TESTQ   $+2, DX
+	JE      skip7
 	VPEXTRW $0x00, X0, (R12)
 	VPSRLDQ $0x02, X0, X0
 	ADDQ    $+2, R12
 
-skip6:
-	TESTQ   $+1, SI
-	JE      skip7
+skip7:
+	TESTQ   $+1, DX
+	JE      skip8
 	VPEXTRB $0x00, X0, (R12)
 
-skip7:
-	JMP stored4
+skip8:
+	ADDQ    R8, DI
+	MOVQ    DI, R12
+	TESTQ   $+8, DX
+	JE      skip9
+	VMOVQ   X1, (R12)
+	VPSRLDQ $0x08, X1, X1
+	ADDQ    $+8, R12
+
+skip9:
+	TESTQ   $+4, DX
+	JE      skip10
+	VMOVD   X1, (R12)
+	VPSRLDQ $0x04, X1, X1
+	ADDQ    $+4, R12
+
+skip10:
+	TESTQ   $+2, DX
+	JE      skip11
+	VPEXTRW $0x00, X1, (R12)
+	VPSRLDQ $0x02, X1, X1
+	ADDQ    $+2, R12
+
+skip11:
+	TESTQ   $+1, DX
+	JE      skip12
+	VPEXTRB $0x00, X1, (R12)
+
+skip12:
+	SUBQ R8, DI
+	JMP  stored4
 
 full3:
-	VMOVQ X0, (R9)
+	VMOVDQU X0, (DI)
+	VMOVDQU X1, (DI)(R8*1)
 
 stored4:
-	ADDQ DI, R9
-	ADDQ R8, R10
-	DECQ R11
-	JNE  rows2
-	ADDQ $+8, AX
-	ADDQ $+32, CX
-	ADDQ $+32, DX
-	ADDQ $+32, BX
-	SUBQ $+8, SI
-	JG   columns8
-
-done:
+	LEAQ (DI)(R8*2), DI
+	LEAQ (R10)(R11*2), R10
+	SUBQ $+2, BX
+	JG   rows1
+	ADDQ $+16, SI
+	ADDQ $+64, R9
+	ADDQ $+64, AX
+	ADDQ $+64, CX
+	SUBQ $+16, DX
+	JG   columns
 	VZEROUPPER
 	RET
 
@@ -131,103 +158,201 @@ done:
 // Requires: AVX, AVX2
 TEXT ·S32U8RequantAddAVX2(SB), NOSPLIT, $0-88
 	MOVQ         p+80(FP), AX
-	VPBROADCASTW 36(AX), X15
-	VBROADCASTSS (AX), Y7
-	VBROADCASTSS 4(AX), Y8
-	VBROADCASTSS 12(AX), Y9
-	VBROADCASTSS 16(AX), Y10
-	VBROADCASTSS 20(AX), Y11
-	VBROADCASTSS 24(AX), Y12
-	VBROADCASTSS 28(AX), Y13
+	VBROADCASTSS 28(AX), Y6
+	VCVTPS2DQ    Y6, Y6
+	VPBROADCASTD 36(AX), Y5
+	VPADDD       Y5, Y6, Y6
+	VPACKSSDW    Y6, Y6, Y6
+	VPACKUSWB    Y6, Y6, Y6
+	VPACKSSDW    Y5, Y5, Y5
+	VBROADCASTSS 4(AX), Y7
+	MOVL         $0x4b400000, CX
+	VMOVD        CX, X9
+	VPBROADCASTD X9, Y9
+	VPBROADCASTD 12(AX), Y10
+	VCVTDQ2PS    Y10, Y10
+	VSUBPS       Y10, Y9, Y10
+	VBROADCASTSS (AX), Y8
+	VBROADCASTSS 16(AX), Y11
+	VBROADCASTSS 20(AX), Y12
+	VBROADCASTSS 24(AX), Y13
 	VBROADCASTSS 32(AX), Y14
-	MOVQ         dst+0(FP), AX
-	MOVQ         c+16(FP), CX
-	MOVQ         bias+48(FP), DX
-	MOVQ         mult+56(FP), BX
-	MOVQ         n+40(FP), SI
-	MOVQ         ldd+8(FP), DI
-	MOVQ         ldc+24(FP), R8
-	SHLQ         $+2, R8
+	MOVQ         $0x0703060205010400, AX
+	VMOVQ        AX, X0
+	VPMOVZXBD    X0, Y15
+	MOVQ         bias+48(FP), AX
+	MOVQ         mult+56(FP), CX
+	MOVQ         n+40(FP), DX
+	MOVQ         dst+0(FP), SI
+	MOVQ         c+16(FP), R9
 	MOVQ         res+64(FP), R12
-	MOVQ         ldr+72(FP), R13
-	CMPQ         SI, $+16
-	JL           rest
 
-rest:
-	TESTQ SI, SI
-	JE    done
+columns:
+	MOVQ SI, DI
+	MOVQ ldd+8(FP), R8
+	MOVQ R9, R10
+	MOVQ ldc+24(FP), R11
+	SHLQ $+2, R11
+	MOVQ R12, R13
+	MOVQ ldr+72(FP), R14
+	MOVQ rows+32(FP), BX
 
-columns8:
-	VMOVDQU (DX), Y5
-	VMOVUPS (BX), Y6
-	MOVQ    AX, R9
-	MOVQ    CX, R10
-	MOVQ    R12, R14
-	MOVQ    rows+32(FP), R11
+rows13:
+	CMPQ BX, $+1
+	JNE  pair14
+	XORQ R8, R8
+	XORQ R11, R11
+	XORQ R14, R14
 
-rows8:
-	VPADDD       (R10), Y5, Y0
+pair14:
+	VMOVDQU      (R10), Y0
+	VPADDD       (AX), Y0, Y0
 	VCVTDQ2PS    Y0, Y0
-	VMULPS       Y6, Y0, Y0
-	VMAXPS       Y7, Y0, Y0
-	VMINPS       Y8, Y0, Y0
-	VCVTPS2DQ    Y0, Y0
-	VPADDD       Y9, Y0, Y0
-	VCVTDQ2PS    Y0, Y0
-	VMULPS       Y10, Y0, Y0
-	VPMOVZXBD    (R14), Y1
-	VPSUBD       Y11, Y1, Y1
-	VCVTDQ2PS    Y1, Y1
-	VMULPS       Y12, Y1, Y1
-	VADDPS       Y1, Y0, Y0
-	VMAXPS       Y13, Y0, Y0
+	VMULPS       (CX), Y0, Y0
+	VPMOVZXBD    (R13), Y4
+	VMAXPS       Y8, Y0, Y0
+	VPSUBD       Y12, Y4, Y4
+	VMINPS       Y7, Y0, Y0
+	VCVTDQ2PS    Y4, Y4
+	VADDPS       Y9, Y0, Y0
+	VMULPS       Y13, Y4, Y4
+	VSUBPS       Y10, Y0, Y0
+	VMULPS       Y11, Y0, Y0
+	VADDPS       Y4, Y0, Y0
 	VMINPS       Y14, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
+	VMOVDQU      32(R10), Y1
+	VPADDD       32(AX), Y1, Y1
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       32(CX), Y1, Y1
+	VPMOVZXBD    8(R13), Y4
+	VMAXPS       Y8, Y1, Y1
+	VPSUBD       Y12, Y4, Y4
+	VMINPS       Y7, Y1, Y1
+	VCVTDQ2PS    Y4, Y4
+	VADDPS       Y9, Y1, Y1
+	VMULPS       Y13, Y4, Y4
+	VSUBPS       Y10, Y1, Y1
+	VMULPS       Y11, Y1, Y1
+	VADDPS       Y4, Y1, Y1
+	VMINPS       Y14, Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VMOVDQU      (R10)(R11*1), Y2
+	VPADDD       (AX), Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       (CX), Y2, Y2
+	VPMOVZXBD    (R13)(R14*1), Y4
+	VMAXPS       Y8, Y2, Y2
+	VPSUBD       Y12, Y4, Y4
+	VMINPS       Y7, Y2, Y2
+	VCVTDQ2PS    Y4, Y4
+	VADDPS       Y9, Y2, Y2
+	VMULPS       Y13, Y4, Y4
+	VSUBPS       Y10, Y2, Y2
+	VMULPS       Y11, Y2, Y2
+	VADDPS       Y4, Y2, Y2
+	VMINPS       Y14, Y2, Y2
+	VCVTPS2DQ    Y2, Y2
+	VMOVDQU      32(R10)(R11*1), Y3
+	VPADDD       32(AX), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       32(CX), Y3, Y3
+	VPMOVZXBD    8(R13)(R14*1), Y4
+	VMAXPS       Y8, Y3, Y3
+	VPSUBD       Y12, Y4, Y4
+	VMINPS       Y7, Y3, Y3
+	VCVTDQ2PS    Y4, Y4
+	VADDPS       Y9, Y3, Y3
+	VMULPS       Y13, Y4, Y4
+	VSUBPS       Y10, Y3, Y3
+	VMULPS       Y11, Y3, Y3
+	VADDPS       Y4, Y3, Y3
+	VMINPS       Y14, Y3, Y3
+	VCVTPS2DQ    Y3, Y3
+	VPACKSSDW    Y1, Y0, Y0
+	VPACKSSDW    Y3, Y2, Y2
+	VPADDSW      Y5, Y0, Y0
+	VPADDSW      Y5, Y2, Y2
+	VPACKUSWB    Y2, Y0, Y0
+	VPMAXUB      Y6, Y0, Y0
+	VPERMD       Y0, Y15, Y0
 	VEXTRACTI128 $0x01, Y0, X1
-	VPACKSSDW    X1, X0, X0
-	VPADDW       X15, X0, X0
-	VPACKUSWB    X0, X0, X0
-	CMPQ         SI, $+8
-	JGE          full9
-	MOVQ         R9, R15
-	TESTQ        $+4, SI
-	JE           skip11
-	VMOVD        X0, (R15)
-	VPSRLDQ      $0x04, X0, X0
-	ADDQ         $+4, R15
+	CMPQ         DX, $+16
+	JGE          full15
+	MOVQ         DI, R15
+	TESTQ        $+8, DX
+	JE           skip17
+	VMOVQ        X0, (R15)
+	VPSRLDQ      $0x08, X0, X0
+	ADDQ         $+8, R15
 
-skip11:
-	TESTQ   $+2, SI
-	JE      skip12
+skip17:
+	TESTQ   $+4, DX
+	JE      skip18
+	VMOVD   X0, (R15)
+	VPSRLDQ $0x04, X0, X0
+	ADDQ    $+4, R15
+
+skip18:
+	TESTQ   $+2, DX
+	JE      skip19
 	VPEXTRW $0x00, X0, (R15)
 	VPSRLDQ $0x02, X0, X0
 	ADDQ    $+2, R15
 
-skip12:
-	TESTQ   $+1, SI
-	JE      skip13
+skip19:
+	TESTQ   $+1, DX
+	JE      skip20
 	VPEXTRB $0x00, X0, (R15)
 
-skip13:
-	JMP stored10
+skip20:
+	ADDQ    R8, DI
+	MOVQ    DI, R15
+	TESTQ   $+8, DX
+	JE      skip21
+	VMOVQ   X1, (R15)
+	VPSRLDQ $0x08, X1, X1
+	ADDQ    $+8, R15
 
-full9:
-	VMOVQ X0, (R9)
+skip21:
+	TESTQ   $+4, DX
+	JE      skip22
+	VMOVD   X1, (R15)
+	VPSRLDQ $0x04, X1, X1
+	ADDQ    $+4, R15
 
-stored10:
-	ADDQ DI, R9
-	ADDQ R8, R10
-	ADDQ R13, R14
-	DECQ R11
-	JNE  rows8
-	ADDQ $+8, R12
-	ADDQ $+8, AX
-	ADDQ $+32, CX
-	ADDQ $+32, DX
-	ADDQ $+32, BX
-	SUBQ $+8, SI
-	JG   columns8
+skip22:
+	TESTQ   $+2, DX
+	JE      skip23
+	VPEXTRW $0x00, X1, (R15)
+	VPSRLDQ $0x02, X1, X1
+	ADDQ    $+2, R15
 
-done:
+skip23:
+	TESTQ   $+1, DX
+	JE      skip24
+	VPEXTRB $0x00, X1, (R15)
+
+skip24:
+	SUBQ R8, DI
+	JMP  stored16
+
+full15:
+	VMOVDQU X0, (DI)
+	VMOVDQU X1, (DI)(R8*1)
+
+stored16:
+	LEAQ (DI)(R8*2), DI
+	LEAQ (R10)(R11*2), R10
+	LEAQ (R13)(R14*2), R13
+	SUBQ $+2, BX
+	JG   rows13
+	ADDQ $+16, SI
+	ADDQ $+64, R9
+	ADDQ $+16, R12
+	ADDQ $+64, AX
+	ADDQ $+64, CX
+	SUBQ $+16, DX
+	JG   columns
 	VZEROUPPER
 	RET

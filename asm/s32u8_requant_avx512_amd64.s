@@ -5,131 +5,423 @@
 #include "textflag.h"
 
 // func S32U8RequantAVX512(dst *byte, ldd int, c *int32, ldc int, rows int, n int, bias *int32, mult *float32, res *byte, ldr int, p *Requant)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL
 TEXT ·S32U8RequantAVX512(SB), NOSPLIT, $0-88
 	MOVQ         p+80(FP), AX
-	VBROADCASTSS (AX), Z16
-	VBROADCASTSS 4(AX), Z17
-	VBROADCASTSS 8(AX), Z18
-	MOVQ         dst+0(FP), AX
-	MOVQ         c+16(FP), DX
-	MOVQ         bias+48(FP), BX
-	MOVQ         mult+56(FP), SI
-	MOVQ         n+40(FP), DI
-	MOVQ         ldd+8(FP), R8
-	MOVQ         ldc+24(FP), R9
-	SHLQ         $+2, R9
+	VBROADCASTSS (AX), Z17
+	VCVTPS2DQ    Z17, Z17
+	VPBROADCASTD 8(AX), Z16
+	VPADDD       Z16, Z17, Z17
+	VPACKSSDW    Z17, Z17, Z17
+	VPACKUSWB    Z17, Z17, Z17
+	VPACKSSDW    Z16, Z16, Z16
+	VBROADCASTSS 4(AX), Z18
+	MOVQ         $0x0d0905010c080400, AX
+	VMOVQ        AX, X0
+	MOVQ         $0x0f0b07030e0a0602, AX
+	VMOVQ        AX, X1
+	VPUNPCKLQDQ  X1, X0, X0
+	VPMOVZXBD    X0, Z15
+	MOVQ         bias+48(FP), AX
+	MOVQ         mult+56(FP), DX
+	MOVQ         n+40(FP), BX
+	MOVQ         dst+0(FP), SI
+	MOVQ         c+16(FP), DI
 
 columns:
-	MOVQ $-1, R10
-	CMPQ DI, $+16
-	JGE  full1
-	MOVQ DI, CX
-	SHLQ CL, R10
-	NOTQ R10
+	CMPQ      BX, $+32
+	JL        rest
+	VMOVDQU32 (AX), Z8
+	VMOVUPS   (DX), Z10
+	VMOVDQU32 64(AX), Z9
+	VMOVUPS   64(DX), Z11
+	MOVQ      SI, R8
+	MOVQ      ldd+8(FP), R9
+	MOVQ      DI, R10
+	MOVQ      ldc+24(FP), R11
+	SHLQ      $+2, R11
+	MOVQ      rows+32(FP), CX
 
-full1:
-	KMOVW     R10, K1
-	VMOVDQU64 (BX), Z4
-	VMOVUPS   (SI), Z5
-	MOVQ      AX, CX
-	MOVQ      DX, R10
-	MOVQ      rows+32(FP), R11
+rows1:
+	CMPQ CX, $+1
+	JNE  pair2
+	XORQ R9, R9
+	XORQ R11, R11
 
-rows2:
-	VPADDD    (R10), Z4, Z0
-	VCVTDQ2PS Z0, Z0
-	VMULPS    Z5, Z0, Z0
-	VMAXPS    Z16, Z0, Z0
-	VMINPS    Z17, Z0, Z0
-	VCVTPS2DQ Z0, Z0
-	VPADDD    Z18, Z0, Z0
-	VPMOVDB   Z0, K1, (CX)
-	ADDQ      R8, CX
-	ADDQ      R9, R10
-	DECQ      R11
-	JNE       rows2
-	ADDQ      $+16, AX
-	ADDQ      $+64, DX
-	ADDQ      $+64, BX
-	ADDQ      $+64, SI
-	SUBQ      $+16, DI
-	JG        columns
+pair2:
+	VPADDD        (R10), Z8, Z0
+	VCVTDQ2PS     Z0, Z0
+	VMULPS        Z10, Z0, Z0
+	VMINPS        Z18, Z0, Z0
+	VCVTPS2DQ     Z0, Z0
+	VPADDD        64(R10), Z9, Z1
+	VCVTDQ2PS     Z1, Z1
+	VMULPS        Z11, Z1, Z1
+	VMINPS        Z18, Z1, Z1
+	VCVTPS2DQ     Z1, Z1
+	VPADDD        (R10)(R11*1), Z8, Z2
+	VCVTDQ2PS     Z2, Z2
+	VMULPS        Z10, Z2, Z2
+	VMINPS        Z18, Z2, Z2
+	VCVTPS2DQ     Z2, Z2
+	VPADDD        64(R10)(R11*1), Z9, Z3
+	VCVTDQ2PS     Z3, Z3
+	VMULPS        Z11, Z3, Z3
+	VMINPS        Z18, Z3, Z3
+	VCVTPS2DQ     Z3, Z3
+	VPACKSSDW     Z1, Z0, Z0
+	VPACKSSDW     Z3, Z2, Z2
+	VPADDSW       Z16, Z0, Z0
+	VPADDSW       Z16, Z2, Z2
+	VPACKUSWB     Z2, Z0, Z0
+	VPMAXUB       Z17, Z0, Z0
+	VPERMD        Z0, Z15, Z0
+	VMOVDQU       Y0, (R8)
+	VEXTRACTI64X4 $0x01, Z0, (R8)(R9*1)
+	LEAQ          (R8)(R9*2), R8
+	LEAQ          (R10)(R11*2), R10
+	SUBQ          $+2, CX
+	JG            rows1
+	ADDQ          $+32, SI
+	ADDQ          $+128, DI
+	ADDQ          $+128, AX
+	ADDQ          $+128, DX
+	SUBQ          $+32, BX
+	JNE           columns
+	JMP           done
+
+rest:
+	MOVQ $-1, R8
+	CMPQ BX, $+64
+	JGE  full3
+	MOVQ BX, CX
+	SHLQ CL, R8
+	NOTQ R8
+
+full3:
+	KMOVQ       R8, K1
+	KMOVW       K1, K2
+	KSHIFTRD    $0x10, K1, K3
+	VMOVDQU32.Z (AX), K2, Z8
+	VMOVUPS.Z   (DX), K2, Z10
+	VMOVDQU32.Z 64(AX), K3, Z9
+	VMOVUPS.Z   64(DX), K3, Z11
+	MOVQ        SI, R8
+	MOVQ        ldd+8(FP), R9
+	MOVQ        DI, R10
+	MOVQ        ldc+24(FP), R11
+	SHLQ        $+2, R11
+	MOVQ        rows+32(FP), CX
+
+rows4:
+	CMPQ CX, $+1
+	JNE  pair5
+	XORQ R9, R9
+	XORQ R11, R11
+
+pair5:
+	VPADDD.Z      (R10), Z8, K2, Z0
+	VCVTDQ2PS     Z0, Z0
+	VMULPS        Z10, Z0, Z0
+	VMINPS        Z18, Z0, Z0
+	VCVTPS2DQ     Z0, Z0
+	VPADDD.Z      64(R10), Z9, K3, Z1
+	VCVTDQ2PS     Z1, Z1
+	VMULPS        Z11, Z1, Z1
+	VMINPS        Z18, Z1, Z1
+	VCVTPS2DQ     Z1, Z1
+	VPADDD.Z      (R10)(R11*1), Z8, K2, Z2
+	VCVTDQ2PS     Z2, Z2
+	VMULPS        Z10, Z2, Z2
+	VMINPS        Z18, Z2, Z2
+	VCVTPS2DQ     Z2, Z2
+	VPADDD.Z      64(R10)(R11*1), Z9, K3, Z3
+	VCVTDQ2PS     Z3, Z3
+	VMULPS        Z11, Z3, Z3
+	VMINPS        Z18, Z3, Z3
+	VCVTPS2DQ     Z3, Z3
+	VPACKSSDW     Z1, Z0, Z0
+	VPACKSSDW     Z3, Z2, Z2
+	VPADDSW       Z16, Z0, Z0
+	VPADDSW       Z16, Z2, Z2
+	VPACKUSWB     Z2, Z0, Z0
+	VPMAXUB       Z17, Z0, Z0
+	VPERMD        Z0, Z15, Z0
+	VMOVDQU8      Y0, K1, (R8)
+	VEXTRACTI64X4 $0x01, Z0, Y0
+	VMOVDQU8      Y0, K1, (R8)(R9*1)
+	LEAQ          (R8)(R9*2), R8
+	LEAQ          (R10)(R11*2), R10
+	SUBQ          $+2, CX
+	JG            rows4
+	ADDQ          $+32, SI
+	ADDQ          $+128, DI
+	ADDQ          $+128, AX
+	ADDQ          $+128, DX
+	SUBQ          $+32, BX
+
+done:
 	VZEROUPPER
 	RET
 
 // func S32U8RequantAddAVX512(dst *byte, ldd int, c *int32, ldc int, rows int, n int, bias *int32, mult *float32, res *byte, ldr int, p *Requant)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL
 TEXT ·S32U8RequantAddAVX512(SB), NOSPLIT, $0-88
 	MOVQ         p+80(FP), AX
-	VBROADCASTSS 36(AX), Z16
-	VBROADCASTSS (AX), Z17
+	VBROADCASTSS 28(AX), Z17
+	VCVTPS2DQ    Z17, Z17
+	VPBROADCASTD 36(AX), Z16
+	VPADDD       Z16, Z17, Z17
+	VPACKSSDW    Z17, Z17, Z17
+	VPACKUSWB    Z17, Z17, Z17
+	VPACKSSDW    Z16, Z16, Z16
 	VBROADCASTSS 4(AX), Z18
-	VBROADCASTSS 12(AX), Z19
-	VBROADCASTSS 16(AX), Z20
-	VBROADCASTSS 20(AX), Z21
-	VBROADCASTSS 24(AX), Z22
-	VBROADCASTSS 28(AX), Z23
-	VBROADCASTSS 32(AX), Z24
-	MOVQ         dst+0(FP), AX
-	MOVQ         c+16(FP), DX
-	MOVQ         bias+48(FP), BX
-	MOVQ         mult+56(FP), SI
-	MOVQ         n+40(FP), DI
-	MOVQ         ldd+8(FP), R8
-	MOVQ         ldc+24(FP), R9
-	SHLQ         $+2, R9
-	MOVQ         res+64(FP), R10
-	MOVQ         ldr+72(FP), R11
+	MOVL         $0x4b400000, CX
+	VMOVD        CX, X20
+	VPBROADCASTD X20, Z20
+	VPBROADCASTD 12(AX), Z21
+	VCVTDQ2PS    Z21, Z21
+	VSUBPS       Z21, Z20, Z21
+	VBROADCASTSS (AX), Z19
+	VBROADCASTSS 16(AX), Z22
+	VBROADCASTSS 20(AX), Z23
+	VBROADCASTSS 24(AX), Z24
+	VBROADCASTSS 32(AX), Z25
+	MOVQ         $0x0d0905010c080400, AX
+	VMOVQ        AX, X0
+	MOVQ         $0x0f0b07030e0a0602, AX
+	VMOVQ        AX, X1
+	VPUNPCKLQDQ  X1, X0, X0
+	VPMOVZXBD    X0, Z15
+	MOVQ         bias+48(FP), AX
+	MOVQ         mult+56(FP), DX
+	MOVQ         n+40(FP), BX
+	MOVQ         dst+0(FP), SI
+	MOVQ         c+16(FP), DI
+	MOVQ         res+64(FP), R8
 
 columns:
-	MOVQ $-1, R12
-	CMPQ DI, $+16
-	JGE  full3
-	MOVQ DI, CX
-	SHLQ CL, R12
-	NOTQ R12
+	CMPQ      BX, $+32
+	JL        rest
+	VMOVDQU32 (AX), Z8
+	VMOVUPS   (DX), Z10
+	VMOVDQU32 64(AX), Z9
+	VMOVUPS   64(DX), Z11
+	MOVQ      SI, R9
+	MOVQ      ldd+8(FP), R10
+	MOVQ      DI, R11
+	MOVQ      ldc+24(FP), R12
+	SHLQ      $+2, R12
+	MOVQ      R8, R13
+	MOVQ      ldr+72(FP), R14
+	MOVQ      rows+32(FP), CX
 
-full3:
-	KMOVW     R12, K1
-	VMOVDQU64 (BX), Z4
-	VMOVUPS   (SI), Z5
-	MOVQ      AX, CX
-	MOVQ      DX, R12
-	MOVQ      R10, R14
-	MOVQ      rows+32(FP), R13
+rows6:
+	CMPQ CX, $+1
+	JNE  pair7
+	XORQ R10, R10
+	XORQ R12, R12
+	XORQ R14, R14
 
-rows4:
-	VPADDD    (R12), Z4, Z0
-	VCVTDQ2PS Z0, Z0
-	VMULPS    Z5, Z0, Z0
-	VMAXPS    Z17, Z0, Z0
-	VMINPS    Z18, Z0, Z0
-	VCVTPS2DQ Z0, Z0
-	VPADDD    Z19, Z0, Z0
-	VCVTDQ2PS Z0, Z0
-	VMULPS    Z20, Z0, Z0
-	VPMOVZXBD (R14), Z1
-	VPSUBD    Z21, Z1, Z1
-	VCVTDQ2PS Z1, Z1
-	VMULPS    Z22, Z1, Z1
-	VADDPS    Z1, Z0, Z0
-	VMAXPS    Z23, Z0, Z0
-	VMINPS    Z24, Z0, Z0
-	VCVTPS2DQ Z0, Z0
-	VPADDD    Z16, Z0, Z0
-	VPMOVDB   Z0, K1, (CX)
-	ADDQ      R8, CX
-	ADDQ      R9, R12
-	ADDQ      R11, R14
-	DECQ      R13
-	JNE       rows4
-	ADDQ      $+16, R10
-	ADDQ      $+16, AX
-	ADDQ      $+64, DX
-	ADDQ      $+64, BX
-	ADDQ      $+64, SI
-	SUBQ      $+16, DI
-	JG        columns
+pair7:
+	VPADDD        (R11), Z8, Z0
+	VCVTDQ2PS     Z0, Z0
+	VMULPS        Z10, Z0, Z0
+	VPMOVZXBD     (R13), Z4
+	VMAXPS        Z19, Z0, Z0
+	VPSUBD        Z23, Z4, Z4
+	VMINPS        Z18, Z0, Z0
+	VCVTDQ2PS     Z4, Z4
+	VADDPS        Z20, Z0, Z0
+	VMULPS        Z24, Z4, Z4
+	VSUBPS        Z21, Z0, Z0
+	VMULPS        Z22, Z0, Z0
+	VADDPS        Z4, Z0, Z0
+	VMINPS        Z25, Z0, Z0
+	VCVTPS2DQ     Z0, Z0
+	VPADDD        64(R11), Z9, Z1
+	VCVTDQ2PS     Z1, Z1
+	VMULPS        Z11, Z1, Z1
+	VPMOVZXBD     16(R13), Z5
+	VMAXPS        Z19, Z1, Z1
+	VPSUBD        Z23, Z5, Z5
+	VMINPS        Z18, Z1, Z1
+	VCVTDQ2PS     Z5, Z5
+	VADDPS        Z20, Z1, Z1
+	VMULPS        Z24, Z5, Z5
+	VSUBPS        Z21, Z1, Z1
+	VMULPS        Z22, Z1, Z1
+	VADDPS        Z5, Z1, Z1
+	VMINPS        Z25, Z1, Z1
+	VCVTPS2DQ     Z1, Z1
+	VPADDD        (R11)(R12*1), Z8, Z2
+	VCVTDQ2PS     Z2, Z2
+	VMULPS        Z10, Z2, Z2
+	VPMOVZXBD     (R13)(R14*1), Z6
+	VMAXPS        Z19, Z2, Z2
+	VPSUBD        Z23, Z6, Z6
+	VMINPS        Z18, Z2, Z2
+	VCVTDQ2PS     Z6, Z6
+	VADDPS        Z20, Z2, Z2
+	VMULPS        Z24, Z6, Z6
+	VSUBPS        Z21, Z2, Z2
+	VMULPS        Z22, Z2, Z2
+	VADDPS        Z6, Z2, Z2
+	VMINPS        Z25, Z2, Z2
+	VCVTPS2DQ     Z2, Z2
+	VPADDD        64(R11)(R12*1), Z9, Z3
+	VCVTDQ2PS     Z3, Z3
+	VMULPS        Z11, Z3, Z3
+	VPMOVZXBD     16(R13)(R14*1), Z7
+	VMAXPS        Z19, Z3, Z3
+	VPSUBD        Z23, Z7, Z7
+	VMINPS        Z18, Z3, Z3
+	VCVTDQ2PS     Z7, Z7
+	VADDPS        Z20, Z3, Z3
+	VMULPS        Z24, Z7, Z7
+	VSUBPS        Z21, Z3, Z3
+	VMULPS        Z22, Z3, Z3
+	VADDPS        Z7, Z3, Z3
+	VMINPS        Z25, Z3, Z3
+	VCVTPS2DQ     Z3, Z3
+	VPACKSSDW     Z1, Z0, Z0
+	VPACKSSDW     Z3, Z2, Z2
+	VPADDSW       Z16, Z0, Z0
+	VPADDSW       Z16, Z2, Z2
+	VPACKUSWB     Z2, Z0, Z0
+	VPMAXUB       Z17, Z0, Z0
+	VPERMD        Z0, Z15, Z0
+	VMOVDQU       Y0, (R9)
+	VEXTRACTI64X4 $0x01, Z0, (R9)(R10*1)
+	LEAQ          (R9)(R10*2), R9
+	LEAQ          (R11)(R12*2), R11
+	LEAQ          (R13)(R14*2), R13
+	SUBQ          $+2, CX
+	JG            rows6
+	ADDQ          $+32, SI
+	ADDQ          $+128, DI
+	ADDQ          $+32, R8
+	ADDQ          $+128, AX
+	ADDQ          $+128, DX
+	SUBQ          $+32, BX
+	JNE           columns
+	JMP           done
+
+rest:
+	MOVQ $-1, R9
+	CMPQ BX, $+64
+	JGE  full8
+	MOVQ BX, CX
+	SHLQ CL, R9
+	NOTQ R9
+
+full8:
+	KMOVQ       R9, K1
+	KMOVW       K1, K2
+	KSHIFTRD    $0x10, K1, K3
+	VMOVDQU32.Z (AX), K2, Z8
+	VMOVUPS.Z   (DX), K2, Z10
+	VMOVDQU32.Z 64(AX), K3, Z9
+	VMOVUPS.Z   64(DX), K3, Z11
+	MOVQ        SI, R9
+	MOVQ        ldd+8(FP), R10
+	MOVQ        DI, R11
+	MOVQ        ldc+24(FP), R12
+	SHLQ        $+2, R12
+	MOVQ        R8, R13
+	MOVQ        ldr+72(FP), R14
+	MOVQ        rows+32(FP), CX
+
+rows9:
+	CMPQ CX, $+1
+	JNE  pair10
+	XORQ R10, R10
+	XORQ R12, R12
+	XORQ R14, R14
+
+pair10:
+	VPADDD.Z      (R11), Z8, K2, Z0
+	VPMOVZXBD.Z   (R13), K2, Z4
+	VCVTDQ2PS     Z0, Z0
+	VMULPS        Z10, Z0, Z0
+	VMAXPS        Z19, Z0, Z0
+	VPSUBD        Z23, Z4, Z4
+	VMINPS        Z18, Z0, Z0
+	VCVTDQ2PS     Z4, Z4
+	VADDPS        Z20, Z0, Z0
+	VMULPS        Z24, Z4, Z4
+	VSUBPS        Z21, Z0, Z0
+	VMULPS        Z22, Z0, Z0
+	VADDPS        Z4, Z0, Z0
+	VMINPS        Z25, Z0, Z0
+	VCVTPS2DQ     Z0, Z0
+	VPADDD.Z      64(R11), Z9, K3, Z1
+	VPMOVZXBD.Z   16(R13), K3, Z5
+	VCVTDQ2PS     Z1, Z1
+	VMULPS        Z11, Z1, Z1
+	VMAXPS        Z19, Z1, Z1
+	VPSUBD        Z23, Z5, Z5
+	VMINPS        Z18, Z1, Z1
+	VCVTDQ2PS     Z5, Z5
+	VADDPS        Z20, Z1, Z1
+	VMULPS        Z24, Z5, Z5
+	VSUBPS        Z21, Z1, Z1
+	VMULPS        Z22, Z1, Z1
+	VADDPS        Z5, Z1, Z1
+	VMINPS        Z25, Z1, Z1
+	VCVTPS2DQ     Z1, Z1
+	VPADDD.Z      (R11)(R12*1), Z8, K2, Z2
+	VPMOVZXBD.Z   (R13)(R14*1), K2, Z6
+	VCVTDQ2PS     Z2, Z2
+	VMULPS        Z10, Z2, Z2
+	VMAXPS        Z19, Z2, Z2
+	VPSUBD        Z23, Z6, Z6
+	VMINPS        Z18, Z2, Z2
+	VCVTDQ2PS     Z6, Z6
+	VADDPS        Z20, Z2, Z2
+	VMULPS        Z24, Z6, Z6
+	VSUBPS        Z21, Z2, Z2
+	VMULPS        Z22, Z2, Z2
+	VADDPS        Z6, Z2, Z2
+	VMINPS        Z25, Z2, Z2
+	VCVTPS2DQ     Z2, Z2
+	VPADDD.Z      64(R11)(R12*1), Z9, K3, Z3
+	VPMOVZXBD.Z   16(R13)(R14*1), K3, Z7
+	VCVTDQ2PS     Z3, Z3
+	VMULPS        Z11, Z3, Z3
+	VMAXPS        Z19, Z3, Z3
+	VPSUBD        Z23, Z7, Z7
+	VMINPS        Z18, Z3, Z3
+	VCVTDQ2PS     Z7, Z7
+	VADDPS        Z20, Z3, Z3
+	VMULPS        Z24, Z7, Z7
+	VSUBPS        Z21, Z3, Z3
+	VMULPS        Z22, Z3, Z3
+	VADDPS        Z7, Z3, Z3
+	VMINPS        Z25, Z3, Z3
+	VCVTPS2DQ     Z3, Z3
+	VPACKSSDW     Z1, Z0, Z0
+	VPACKSSDW     Z3, Z2, Z2
+	VPADDSW       Z16, Z0, Z0
+	VPADDSW       Z16, Z2, Z2
+	VPACKUSWB     Z2, Z0, Z0
+	VPMAXUB       Z17, Z0, Z0
+	VPERMD        Z0, Z15, Z0
+	VMOVDQU8      Y0, K1, (R9)
+	VEXTRACTI64X4 $0x01, Z0, Y0
+	VMOVDQU8      Y0, K1, (R9)(R10*1)
+	LEAQ          (R9)(R10*2), R9
+	LEAQ          (R11)(R12*2), R11
+	LEAQ          (R13)(R14*2), R13
+	SUBQ          $+2, CX
+	JG            rows9
+	ADDQ          $+32, SI
+	ADDQ          $+128, DI
+	ADDQ          $+32, R8
+	ADDQ          $+128, AX
+	ADDQ          $+128, DX
+	SUBQ          $+32, BX
+
+done:
 	VZEROUPPER
 	RET

@@ -209,6 +209,32 @@ func U8S8Depthwise64c4AVX512VNNI(dst *byte, ldd int, a *byte, step int, pixels i
 //go:noescape
 func U8S8DepthwiseAdd64c4AVX512VNNI(dst *byte, ldd int, a *byte, step int, pixels int, off *int, taps int, w *byte, n int, bias *int32, mult *float32, res *byte, ldr int, p *Requant)
 
+// U8S8Depthwise3x3s164c4AVX512VNNI is, for i < pixels, j < n:
+//
+//	acc := sum over t < taps of int32(a[step*i+off[t]+j]) * weight(t, j)
+//	dst[ldd*i+j] = S32U8Requant of acc, with bias(j), mult(j) and res[ldr*i+j]
+//
+// Weights are 8-bit, [n/64][3][64][4]: of a column three, and a zero.
+// Place 16*j+4*i+d of a block, in weights, bias and mult, is channel 16*i+4*j+d.
+// It reads up to 64 bytes behind channel n-1 and writes n bytes a pixel.
+// off[4*x+y] is off[y] + x*d for x, y < 3, step is 1*d, and taps is 12. res and ldr are not used.
+//
+//go:noescape
+func U8S8Depthwise3x3s164c4AVX512VNNI(dst *byte, ldd int, a *byte, step int, pixels int, off *int, taps int, w *byte, n int, bias *int32, mult *float32, res *byte, ldr int, p *Requant)
+
+// U8S8Depthwise3x3s264c4AVX512VNNI is, for i < pixels, j < n:
+//
+//	acc := sum over t < taps of int32(a[step*i+off[t]+j]) * weight(t, j)
+//	dst[ldd*i+j] = S32U8Requant of acc, with bias(j), mult(j) and res[ldr*i+j]
+//
+// Weights are 8-bit, [n/64][3][64][4]: of a column three, and a zero.
+// Place 16*j+4*i+d of a block, in weights, bias and mult, is channel 16*i+4*j+d.
+// It reads up to 64 bytes behind channel n-1 and writes n bytes a pixel.
+// off[4*x+y] is off[y] + x*d for x, y < 3, step is 2*d, and taps is 12. res and ldr are not used.
+//
+//go:noescape
+func U8S8Depthwise3x3s264c4AVX512VNNI(dst *byte, ldd int, a *byte, step int, pixels int, off *int, taps int, w *byte, n int, bias *int32, mult *float32, res *byte, ldr int, p *Requant)
+
 // U8U16WidenAVX2 is
 //
 //	dst[i] = uint16(src[i]), i < n
@@ -217,3 +243,835 @@ func U8S8DepthwiseAdd64c4AVX512VNNI(dst *byte, ldd int, a *byte, step int, pixel
 //
 //go:noescape
 func U8U16WidenAVX2(dst *uint16, src *byte, n int)
+
+// U8S8Gemm6x16c4AVXVNNI is a 6x16 tile: for i < 6, j < 16:
+//
+//	c[16*i+j] = sum over t < k of a[i*lda...][t] * int32(b[64*(t/4)+4*j+t%4])
+//
+// a is unsigned bytes; k is a multiple of 4 and at least 4. VPDPBUSD wraps, it does not saturate.
+//
+//go:noescape
+func U8S8Gemm6x16c4AVXVNNI(c *int32, a *byte, lda int, b *int8, k int)
+
+// U8S8Gemm4x16c4AVXVNNI is a 4x16 tile: for i < 4, j < 16:
+//
+//	c[16*i+j] = sum over t < k of a[i*lda...][t] * int32(b[64*(t/4)+4*j+t%4])
+//
+// a is unsigned bytes; k is a multiple of 4 and at least 4. VPDPBUSD wraps, it does not saturate.
+//
+//go:noescape
+func U8S8Gemm4x16c4AVXVNNI(c *int32, a *byte, lda int, b *int8, k int)
+
+// U8S8Gemm2x16c4AVXVNNI is a 2x16 tile: for i < 2, j < 16:
+//
+//	c[16*i+j] = sum over t < k of a[i*lda...][t] * int32(b[64*(t/4)+4*j+t%4])
+//
+// a is unsigned bytes; k is a multiple of 4 and at least 4. VPDPBUSD wraps, it does not saturate.
+//
+//go:noescape
+func U8S8Gemm2x16c4AVXVNNI(c *int32, a *byte, lda int, b *int8, k int)
+
+// U8S8Gemm1x16c4AVXVNNI is a 1x16 tile: for i < 1, j < 16:
+//
+//	c[16*i+j] = sum over t < k of a[i*lda...][t] * int32(b[64*(t/4)+4*j+t%4])
+//
+// a is unsigned bytes; k is a multiple of 4 and at least 4. VPDPBUSD wraps, it does not saturate.
+//
+//go:noescape
+func U8S8Gemm1x16c4AVXVNNI(c *int32, a *byte, lda int, b *int8, k int)
+
+// U8S8Gemm6x16c4AVX512VNNI is a 6x16 tile: for i < 6, j < 16:
+//
+//	c[16*i+j] = sum over t < k of a[i*lda...][t] * int32(b[64*(t/4)+4*j+t%4])
+//
+// a is unsigned bytes; k is a multiple of 4 and at least 4. VPDPBUSD wraps, it does not saturate.
+//
+//go:noescape
+func U8S8Gemm6x16c4AVX512VNNI(c *int32, a *byte, lda int, b *int8, k int)
+
+// U8S8Gemm4x16c4AVX512VNNI is a 4x16 tile: for i < 4, j < 16:
+//
+//	c[16*i+j] = sum over t < k of a[i*lda...][t] * int32(b[64*(t/4)+4*j+t%4])
+//
+// a is unsigned bytes; k is a multiple of 4 and at least 4. VPDPBUSD wraps, it does not saturate.
+//
+//go:noescape
+func U8S8Gemm4x16c4AVX512VNNI(c *int32, a *byte, lda int, b *int8, k int)
+
+// U8S8Gemm2x16c4AVX512VNNI is a 2x16 tile: for i < 2, j < 16:
+//
+//	c[16*i+j] = sum over t < k of a[i*lda...][t] * int32(b[64*(t/4)+4*j+t%4])
+//
+// a is unsigned bytes; k is a multiple of 4 and at least 4. VPDPBUSD wraps, it does not saturate.
+//
+//go:noescape
+func U8S8Gemm2x16c4AVX512VNNI(c *int32, a *byte, lda int, b *int8, k int)
+
+// U8S8Gemm1x16c4AVX512VNNI is a 1x16 tile: for i < 1, j < 16:
+//
+//	c[16*i+j] = sum over t < k of a[i*lda...][t] * int32(b[64*(t/4)+4*j+t%4])
+//
+// a is unsigned bytes; k is a multiple of 4 and at least 4. VPDPBUSD wraps, it does not saturate.
+//
+//go:noescape
+func U8S8Gemm1x16c4AVX512VNNI(c *int32, a *byte, lda int, b *int8, k int)
+
+// S16S8Gemm6x8c2SSE41 is a 6x8 tile: for i < 6, j < 8:
+//
+//	c[8*i+j] = sum over t < k of int16 a[i*lda...][t] * int32(b[16*(t/2)+2*j+t%2])
+//
+// a is 16-bit integers; k is a multiple of 2 and at least 2.
+//
+//go:noescape
+func S16S8Gemm6x8c2SSE41(c *int32, a *byte, lda int, b *int8, k int)
+
+// S16S8Gemm4x8c2SSE41 is a 4x8 tile: for i < 4, j < 8:
+//
+//	c[8*i+j] = sum over t < k of int16 a[i*lda...][t] * int32(b[16*(t/2)+2*j+t%2])
+//
+// a is 16-bit integers; k is a multiple of 2 and at least 2.
+//
+//go:noescape
+func S16S8Gemm4x8c2SSE41(c *int32, a *byte, lda int, b *int8, k int)
+
+// S16S8Gemm2x8c2SSE41 is a 2x8 tile: for i < 2, j < 8:
+//
+//	c[8*i+j] = sum over t < k of int16 a[i*lda...][t] * int32(b[16*(t/2)+2*j+t%2])
+//
+// a is 16-bit integers; k is a multiple of 2 and at least 2.
+//
+//go:noescape
+func S16S8Gemm2x8c2SSE41(c *int32, a *byte, lda int, b *int8, k int)
+
+// S16S8Gemm1x8c2SSE41 is a 1x8 tile: for i < 1, j < 8:
+//
+//	c[8*i+j] = sum over t < k of int16 a[i*lda...][t] * int32(b[16*(t/2)+2*j+t%2])
+//
+// a is 16-bit integers; k is a multiple of 2 and at least 2.
+//
+//go:noescape
+func S16S8Gemm1x8c2SSE41(c *int32, a *byte, lda int, b *int8, k int)
+
+// U8S8Gemm4x8c4SSE41 is a 4x8 tile: for i < 4, j < 8:
+//
+//	c[8*i+j] = sum over t < k of a[i*lda...][t] * int32(b[32*(t/4)+4*j+t%4])
+//
+// a is unsigned bytes; k is a multiple of 4 and at least 4. b must be pair-safe: sums of pairs saturate in 16 bits.
+//
+//go:noescape
+func U8S8Gemm4x8c4SSE41(c *int32, a *byte, lda int, b *int8, k int)
+
+// U8S8Gemm2x8c4SSE41 is a 2x8 tile: for i < 2, j < 8:
+//
+//	c[8*i+j] = sum over t < k of a[i*lda...][t] * int32(b[32*(t/4)+4*j+t%4])
+//
+// a is unsigned bytes; k is a multiple of 4 and at least 4. b must be pair-safe: sums of pairs saturate in 16 bits.
+//
+//go:noescape
+func U8S8Gemm2x8c4SSE41(c *int32, a *byte, lda int, b *int8, k int)
+
+// U8S8Gemm1x8c4SSE41 is a 1x8 tile: for i < 1, j < 8:
+//
+//	c[8*i+j] = sum over t < k of a[i*lda...][t] * int32(b[32*(t/4)+4*j+t%4])
+//
+// a is unsigned bytes; k is a multiple of 4 and at least 4. b must be pair-safe: sums of pairs saturate in 16 bits.
+//
+//go:noescape
+func U8S8Gemm1x8c4SSE41(c *int32, a *byte, lda int, b *int8, k int)
+
+// S32U8RequantSSE41 is, for i < rows, j < n:
+//
+//	dst[ldd*i+j] = byte(p.Zero + rne(clamp(float32(c[ldc*i+j]+bias[j])*mult[j], p.Lo, p.Hi)))
+//
+// It reads up to 64 bytes behind column n-1 and writes n bytes a row.
+//
+//go:noescape
+func S32U8RequantSSE41(dst *byte, ldd int, c *int32, ldc int, rows int, n int, bias *int32, mult *float32, res *byte, ldr int, p *Requant)
+
+// S32U8RequantAddSSE41 is, for i < rows, j < n:
+//
+//	r := rne(clamp(float32(c[ldc*i+j]+bias[j])*mult[j], p.Lo, p.Hi))
+//	v := float32(r+p.AOff)*p.AMult + float32(int32(res[ldr*i+j])-p.BZero)*p.BMult
+//	dst[ldd*i+j] = byte(p.RZero + rne(clamp(v, p.RLo, p.RHi)))
+//
+// It reads up to 64 bytes behind column n-1 and writes n bytes a row.
+//
+//go:noescape
+func S32U8RequantAddSSE41(dst *byte, ldd int, c *int32, ldc int, rows int, n int, bias *int32, mult *float32, res *byte, ldr int, p *Requant)
+
+// U8S16Depthwise8c2SSE41 is, for i < pixels, j < n:
+//
+//	acc := sum over t < taps of int32(a[step*i+off[t]+j]) * weight(t, j)
+//	dst[ldd*i+j] = S32U8Requant of acc, with bias(j), mult(j) and res[ldr*i+j]
+//
+// Weights are 16-bit, [n/8][taps/2][8][2]; taps is a multiple of 2.
+// Channels are in their natural order.
+// It reads up to 64 bytes behind channel n-1 and writes n bytes a pixel.
+//
+//go:noescape
+func U8S16Depthwise8c2SSE41(dst *byte, ldd int, a *byte, step int, pixels int, off *int, taps int, w *byte, n int, bias *int32, mult *float32, res *byte, ldr int, p *Requant)
+
+// U8S16DepthwiseAdd8c2SSE41 is, for i < pixels, j < n:
+//
+//	acc := sum over t < taps of int32(a[step*i+off[t]+j]) * weight(t, j)
+//	dst[ldd*i+j] = S32U8RequantAdd of acc, with bias(j), mult(j) and res[ldr*i+j]
+//
+// Weights are 16-bit, [n/8][taps/2][8][2]; taps is a multiple of 2.
+// Channels are in their natural order.
+// It reads up to 64 bytes behind channel n-1 and writes n bytes a pixel.
+//
+//go:noescape
+func U8S16DepthwiseAdd8c2SSE41(dst *byte, ldd int, a *byte, step int, pixels int, off *int, taps int, w *byte, n int, bias *int32, mult *float32, res *byte, ldr int, p *Requant)
+
+// U8U16WidenSSE41 is
+//
+//	dst[i] = uint16(src[i]), i < n
+//
+// It reads and writes up to 15 elements behind the n.
+//
+//go:noescape
+func U8U16WidenSSE41(dst *uint16, src *byte, n int)
+
+// U8S32SumAVX2 is, for j < n:
+//
+//	dst[j] = sum over i < h, k < w of int32(a[ldh*i+ldw*k+j])
+//
+// Place i, k of the window is at ldh*i + ldw*k. It reads up to 64 bytes behind channel n-1 and writes up to 63 elements behind dst[n-1].
+//
+//go:noescape
+func U8S32SumAVX2(dst *int32, a *byte, ldh int, h int, ldw int, w int, n int)
+
+// U8S32SumAVX512 is, for j < n:
+//
+//	dst[j] = sum over i < h, k < w of int32(a[ldh*i+ldw*k+j])
+//
+// Place i, k of the window is at ldh*i + ldw*k. It reads up to 64 bytes behind channel n-1 and writes up to 63 elements behind dst[n-1].
+//
+//go:noescape
+func U8S32SumAVX512(dst *int32, a *byte, ldh int, h int, ldw int, w int, n int)
+
+// U8MaxAVX2 is, for j < n:
+//
+//	dst[j] = max over i < h, k < w of a[ldh*i+ldw*k+j]
+//
+// Place i, k of the window is at ldh*i + ldw*k. It reads up to 64 bytes behind channel n-1 and writes n bytes.
+//
+//go:noescape
+func U8MaxAVX2(dst *byte, a *byte, ldh int, h int, ldw int, w int, n int)
+
+// U8RescaleAVX2 is, for i < n:
+//
+//	v := float32(float32(int32(a[i])+p.AOff)*p.AMult)
+//	dst[i] = byte(p.RZero + rne(clamp(v, p.RLo, p.RHi)))
+//
+// It reads up to 64 bytes behind each operand and writes n bytes. dst may be an operand of bytes.
+//
+//go:noescape
+func U8RescaleAVX2(dst *byte, a *byte, n int, p *Requant)
+
+// S32U8RescaleAVX2 is, for i < n:
+//
+//	v := float32(float32(int32(a[i])+p.AOff)*p.AMult)
+//	dst[i] = byte(p.RZero + rne(clamp(v, p.RLo, p.RHi)))
+//
+// It reads up to 64 bytes behind each operand and writes n bytes. dst may be an operand of bytes.
+//
+//go:noescape
+func S32U8RescaleAVX2(dst *byte, a *int32, n int, p *Requant)
+
+// U8AddAVX2 is, for i < n:
+//
+//	v := float32(float32(int32(a[i])+p.AOff)*p.AMult) + float32(float32(int32(b[i])-p.BZero)*p.BMult)
+//	dst[i] = byte(p.RZero + rne(clamp(v, p.RLo, p.RHi)))
+//
+// It reads up to 64 bytes behind each operand and writes n bytes. dst may be an operand of bytes.
+//
+//go:noescape
+func U8AddAVX2(dst *byte, a *byte, b *byte, n int, p *Requant)
+
+// U8MulAVX2 is, for i < n:
+//
+//	v := float32(float32(int32(a[i])+p.AOff)*float32(int32(b[i])-p.BZero)*p.AMult)
+//	dst[i] = byte(p.RZero + rne(clamp(v, p.RLo, p.RHi)))
+//
+// It reads up to 64 bytes behind each operand and writes n bytes. dst may be an operand of bytes.
+//
+//go:noescape
+func U8MulAVX2(dst *byte, a *byte, b *byte, n int, p *Requant)
+
+// U8S16AttendAVX2 is, for i < pixels, j < n:
+//
+//	factor := p.A + (p.B*(gh[j]+int32(gw[n*i+j]))+p.Round)>>14
+//	v := float32((int32(a[n*i+j])-p.Zero)*factor) * p.Mult
+//	dst[n*i+j] = byte(p.ZeroOut + rne(clamp(v, p.Lo, p.Hi)))
+//
+// It reads up to 64 bytes behind each operand and writes n bytes a pixel.
+//
+//go:noescape
+func U8S16AttendAVX2(dst *byte, a *byte, gh *int32, gw *int16, pixels int, n int, p *Attention)
+
+// U8S16AttendAVX512 is, for i < pixels, j < n:
+//
+//	factor := p.A + (p.B*(gh[j]+int32(gw[n*i+j]))+p.Round)>>14
+//	v := float32((int32(a[n*i+j])-p.Zero)*factor) * p.Mult
+//	dst[n*i+j] = byte(p.ZeroOut + rne(clamp(v, p.Lo, p.Hi)))
+//
+// It reads up to 64 bytes behind each operand and writes n bytes a pixel.
+//
+//go:noescape
+func U8S16AttendAVX512(dst *byte, a *byte, gh *int32, gw *int16, pixels int, n int, p *Attention)
+
+// S16S16Gemm14x32c2AVX512VNNI is a 14x32 tile: for i < 14, j < 32:
+//
+//	c[32*i+j] = sum over t < k of int32(a[i*lda...][t]) * int32(b[64*(t/2)+2*j+t%2])
+//
+// lda is in bytes; k is a multiple of 2 and at least 2. Sums wrap.
+//
+//go:noescape
+func S16S16Gemm14x32c2AVX512VNNI(c *int32, a *int16, lda int, b *int16, k int)
+
+// S16S16Gemm8x32c2AVX512VNNI is a 8x32 tile: for i < 8, j < 32:
+//
+//	c[32*i+j] = sum over t < k of int32(a[i*lda...][t]) * int32(b[64*(t/2)+2*j+t%2])
+//
+// lda is in bytes; k is a multiple of 2 and at least 2. Sums wrap.
+//
+//go:noescape
+func S16S16Gemm8x32c2AVX512VNNI(c *int32, a *int16, lda int, b *int16, k int)
+
+// S16S16Gemm7x32c2AVX512VNNI is a 7x32 tile: for i < 7, j < 32:
+//
+//	c[32*i+j] = sum over t < k of int32(a[i*lda...][t]) * int32(b[64*(t/2)+2*j+t%2])
+//
+// lda is in bytes; k is a multiple of 2 and at least 2. Sums wrap.
+//
+//go:noescape
+func S16S16Gemm7x32c2AVX512VNNI(c *int32, a *int16, lda int, b *int16, k int)
+
+// S16S16Gemm4x32c2AVX512VNNI is a 4x32 tile: for i < 4, j < 32:
+//
+//	c[32*i+j] = sum over t < k of int32(a[i*lda...][t]) * int32(b[64*(t/2)+2*j+t%2])
+//
+// lda is in bytes; k is a multiple of 2 and at least 2. Sums wrap.
+//
+//go:noescape
+func S16S16Gemm4x32c2AVX512VNNI(c *int32, a *int16, lda int, b *int16, k int)
+
+// S16S16Gemm2x32c2AVX512VNNI is a 2x32 tile: for i < 2, j < 32:
+//
+//	c[32*i+j] = sum over t < k of int32(a[i*lda...][t]) * int32(b[64*(t/2)+2*j+t%2])
+//
+// lda is in bytes; k is a multiple of 2 and at least 2. Sums wrap.
+//
+//go:noescape
+func S16S16Gemm2x32c2AVX512VNNI(c *int32, a *int16, lda int, b *int16, k int)
+
+// S16S16Gemm1x32c2AVX512VNNI is a 1x32 tile: for i < 1, j < 32:
+//
+//	c[32*i+j] = sum over t < k of int32(a[i*lda...][t]) * int32(b[64*(t/2)+2*j+t%2])
+//
+// lda is in bytes; k is a multiple of 2 and at least 2. Sums wrap.
+//
+//go:noescape
+func S16S16Gemm1x32c2AVX512VNNI(c *int32, a *int16, lda int, b *int16, k int)
+
+// S16S16Gemm6x16c2AVX2 is a 6x16 tile: for i < 6, j < 16:
+//
+//	c[16*i+j] = sum over t < k of int32(a[i*lda...][t]) * int32(b[32*(t/2)+2*j+t%2])
+//
+// lda is in bytes; k is a multiple of 2 and at least 2. Sums wrap.
+//
+//go:noescape
+func S16S16Gemm6x16c2AVX2(c *int32, a *int16, lda int, b *int16, k int)
+
+// S16S16Gemm4x16c2AVX2 is a 4x16 tile: for i < 4, j < 16:
+//
+//	c[16*i+j] = sum over t < k of int32(a[i*lda...][t]) * int32(b[32*(t/2)+2*j+t%2])
+//
+// lda is in bytes; k is a multiple of 2 and at least 2. Sums wrap.
+//
+//go:noescape
+func S16S16Gemm4x16c2AVX2(c *int32, a *int16, lda int, b *int16, k int)
+
+// S16S16Gemm2x16c2AVX2 is a 2x16 tile: for i < 2, j < 16:
+//
+//	c[16*i+j] = sum over t < k of int32(a[i*lda...][t]) * int32(b[32*(t/2)+2*j+t%2])
+//
+// lda is in bytes; k is a multiple of 2 and at least 2. Sums wrap.
+//
+//go:noescape
+func S16S16Gemm2x16c2AVX2(c *int32, a *int16, lda int, b *int16, k int)
+
+// S16S16Gemm1x16c2AVX2 is a 1x16 tile: for i < 1, j < 16:
+//
+//	c[16*i+j] = sum over t < k of int32(a[i*lda...][t]) * int32(b[32*(t/2)+2*j+t%2])
+//
+// lda is in bytes; k is a multiple of 2 and at least 2. Sums wrap.
+//
+//go:noescape
+func S16S16Gemm1x16c2AVX2(c *int32, a *int16, lda int, b *int16, k int)
+
+// U8S16WinoInput4AVX2 transforms a tile of 6x6 pixels: for c < n rounded up to 16:
+//
+//	v[f*ldf...][c] = (B^T x B)[f/6][f%6], x[i][j] being x[i*ldy+j*ldx+c]
+//
+// ldf is in bytes. tmp is 1152 bytes of scratch.
+//
+//go:noescape
+func U8S16WinoInput4AVX2(v *int16, ldf int, x *byte, ldy int, ldx int, n int, tmp *byte)
+
+// U8S16WinoInput2AVX2 transforms a tile of 4x4 pixels: for c < n rounded up to 16:
+//
+//	v[f*ldf...][c] = (B^T x B)[f/4][f%4], x[i][j] being x[i*ldy+j*ldx+c]
+//
+// ldf is in bytes. tmp is 512 bytes of scratch.
+//
+//go:noescape
+func U8S16WinoInput2AVX2(v *int16, ldf int, x *byte, ldy int, ldx int, n int, tmp *byte)
+
+// U8S16WinoInput4AVX512 transforms a tile of 6x6 pixels: for c < n rounded up to 32:
+//
+//	v[f*ldf...][c] = (B^T x B)[f/6][f%6], x[i][j] being x[i*ldy+j*ldx+c]
+//
+// ldf is in bytes. tmp is 2304 bytes of scratch.
+//
+//go:noescape
+func U8S16WinoInput4AVX512(v *int16, ldf int, x *byte, ldy int, ldx int, n int, tmp *byte)
+
+// U8S16WinoInput2AVX512 transforms a tile of 4x4 pixels: for c < n rounded up to 32:
+//
+//	v[f*ldf...][c] = (B^T x B)[f/4][f%4], x[i][j] being x[i*ldy+j*ldx+c]
+//
+// ldf is in bytes. tmp is 1024 bytes of scratch.
+//
+//go:noescape
+func U8S16WinoInput2AVX512(v *int16, ldf int, x *byte, ldy int, ldx int, n int, tmp *byte)
+
+// S8S16WinoFilter4AVX2 transforms filters: for g < groups, l < 32:
+//
+//	u[f*ldf...][32*g+l] = (G w G^T)[f/6][f%6], w[i][j] being w[32*(9*g+3*i+j)+l]
+//
+// ldf is in bytes. tmp is 576 bytes of scratch.
+//
+//go:noescape
+func S8S16WinoFilter4AVX2(u *int16, ldf int, w *int8, groups int, tmp *byte)
+
+// S8S16WinoFilter2AVX2 transforms filters: for g < groups, l < 32:
+//
+//	u[f*ldf...][32*g+l] = (G w G^T)[f/4][f%4], w[i][j] being w[32*(9*g+3*i+j)+l]
+//
+// ldf is in bytes. tmp is 384 bytes of scratch.
+//
+//go:noescape
+func S8S16WinoFilter2AVX2(u *int16, ldf int, w *int8, groups int, tmp *byte)
+
+// S8S16WinoFilter4AVX512 transforms filters: for g < groups, l < 64:
+//
+//	u[f*ldf...][64*g+l] = (G w G^T)[f/6][f%6], w[i][j] being w[64*(9*g+3*i+j)+l]
+//
+// ldf is in bytes. tmp is 1152 bytes of scratch.
+//
+//go:noescape
+func S8S16WinoFilter4AVX512(u *int16, ldf int, w *int8, groups int, tmp *byte)
+
+// S8S16WinoFilter2AVX512 transforms filters: for g < groups, l < 64:
+//
+//	u[f*ldf...][64*g+l] = (G w G^T)[f/4][f%4], w[i][j] being w[64*(9*g+3*i+j)+l]
+//
+// ldf is in bytes. tmp is 768 bytes of scratch.
+//
+//go:noescape
+func S8S16WinoFilter2AVX512(u *int16, ldf int, w *int8, groups int, tmp *byte)
+
+// S32WinoOutput4AVX2 transforms products back: for t < tiles, i < 4, j < 4, c < 16:
+//
+//	y[i*ldy...][16*(4*t+j)+c] = ((A^T m A)[i][j] *0x38E38E39 + corr[c]) >> 6
+//
+// m[i][j] being m[(6*i+j)*ldf...][16*t+c]. ldy and ldf are in bytes. tmp is 768 bytes of scratch.
+//
+//go:noescape
+func S32WinoOutput4AVX2(y *int32, ldy int, m *int32, ldf int, tiles int, corr *int32, tmp *byte)
+
+// S32WinoOutput2AVX2 transforms products back: for t < tiles, i < 2, j < 2, c < 16:
+//
+//	y[i*ldy...][16*(2*t+j)+c] = ((A^T m A)[i][j] + corr[c]) >> 2
+//
+// m[i][j] being m[(4*i+j)*ldf...][16*t+c]. ldy and ldf are in bytes. tmp is 256 bytes of scratch.
+//
+//go:noescape
+func S32WinoOutput2AVX2(y *int32, ldy int, m *int32, ldf int, tiles int, corr *int32, tmp *byte)
+
+// S32WinoOutput4AVX512 transforms products back: for t < tiles, i < 4, j < 4, c < 32:
+//
+//	y[i*ldy...][32*(4*t+j)+c] = ((A^T m A)[i][j] *0x38E38E39 + corr[c]) >> 6
+//
+// m[i][j] being m[(6*i+j)*ldf...][32*t+c]. ldy and ldf are in bytes. tmp is 1536 bytes of scratch.
+//
+//go:noescape
+func S32WinoOutput4AVX512(y *int32, ldy int, m *int32, ldf int, tiles int, corr *int32, tmp *byte)
+
+// S32WinoOutput2AVX512 transforms products back: for t < tiles, i < 2, j < 2, c < 32:
+//
+//	y[i*ldy...][32*(2*t+j)+c] = ((A^T m A)[i][j] + corr[c]) >> 2
+//
+// m[i][j] being m[(4*i+j)*ldf...][32*t+c]. ldy and ldf are in bytes. tmp is 512 bytes of scratch.
+//
+//go:noescape
+func S32WinoOutput2AVX512(y *int32, ldy int, m *int32, ldf int, tiles int, corr *int32, tmp *byte)
+
+// F32Gemm14x32c1AVX512 is a 14x32 tile: for i < 14, j < 32, distances lda, ldc and ldr being in bytes:
+//
+//	v := bias[j], or c[i*ldc...][j] if bias is nil
+//	for t < k { v = FMA(a[i*lda...][t], b[32*t+j], v) }
+//	c[i*ldc...][j] = v, or what p makes of it and, unless res is nil, res[i*ldr...][j], if p is not nil
+//
+// k is at least 1.
+//
+//go:noescape
+func F32Gemm14x32c1AVX512(c *float32, ldc int, a *float32, lda int, b *float32, k int, bias *float32, res *float32, ldr int, p *ClampF32)
+
+// F32Gemm8x32c1AVX512 is a 8x32 tile: for i < 8, j < 32, distances lda, ldc and ldr being in bytes:
+//
+//	v := bias[j], or c[i*ldc...][j] if bias is nil
+//	for t < k { v = FMA(a[i*lda...][t], b[32*t+j], v) }
+//	c[i*ldc...][j] = v, or what p makes of it and, unless res is nil, res[i*ldr...][j], if p is not nil
+//
+// k is at least 1.
+//
+//go:noescape
+func F32Gemm8x32c1AVX512(c *float32, ldc int, a *float32, lda int, b *float32, k int, bias *float32, res *float32, ldr int, p *ClampF32)
+
+// F32Gemm7x32c1AVX512 is a 7x32 tile: for i < 7, j < 32, distances lda, ldc and ldr being in bytes:
+//
+//	v := bias[j], or c[i*ldc...][j] if bias is nil
+//	for t < k { v = FMA(a[i*lda...][t], b[32*t+j], v) }
+//	c[i*ldc...][j] = v, or what p makes of it and, unless res is nil, res[i*ldr...][j], if p is not nil
+//
+// k is at least 1.
+//
+//go:noescape
+func F32Gemm7x32c1AVX512(c *float32, ldc int, a *float32, lda int, b *float32, k int, bias *float32, res *float32, ldr int, p *ClampF32)
+
+// F32Gemm4x32c1AVX512 is a 4x32 tile: for i < 4, j < 32, distances lda, ldc and ldr being in bytes:
+//
+//	v := bias[j], or c[i*ldc...][j] if bias is nil
+//	for t < k { v = FMA(a[i*lda...][t], b[32*t+j], v) }
+//	c[i*ldc...][j] = v, or what p makes of it and, unless res is nil, res[i*ldr...][j], if p is not nil
+//
+// k is at least 1.
+//
+//go:noescape
+func F32Gemm4x32c1AVX512(c *float32, ldc int, a *float32, lda int, b *float32, k int, bias *float32, res *float32, ldr int, p *ClampF32)
+
+// F32Gemm2x32c1AVX512 is a 2x32 tile: for i < 2, j < 32, distances lda, ldc and ldr being in bytes:
+//
+//	v := bias[j], or c[i*ldc...][j] if bias is nil
+//	for t < k { v = FMA(a[i*lda...][t], b[32*t+j], v) }
+//	c[i*ldc...][j] = v, or what p makes of it and, unless res is nil, res[i*ldr...][j], if p is not nil
+//
+// k is at least 1.
+//
+//go:noescape
+func F32Gemm2x32c1AVX512(c *float32, ldc int, a *float32, lda int, b *float32, k int, bias *float32, res *float32, ldr int, p *ClampF32)
+
+// F32Gemm1x32c1AVX512 is a 1x32 tile: for i < 1, j < 32, distances lda, ldc and ldr being in bytes:
+//
+//	v := bias[j], or c[i*ldc...][j] if bias is nil
+//	for t < k { v = FMA(a[i*lda...][t], b[32*t+j], v) }
+//	c[i*ldc...][j] = v, or what p makes of it and, unless res is nil, res[i*ldr...][j], if p is not nil
+//
+// k is at least 1.
+//
+//go:noescape
+func F32Gemm1x32c1AVX512(c *float32, ldc int, a *float32, lda int, b *float32, k int, bias *float32, res *float32, ldr int, p *ClampF32)
+
+// F32Gemm6x16c1FMA is a 6x16 tile: for i < 6, j < 16, distances lda, ldc and ldr being in bytes:
+//
+//	v := bias[j], or c[i*ldc...][j] if bias is nil
+//	for t < k { v = FMA(a[i*lda...][t], b[16*t+j], v) }
+//	c[i*ldc...][j] = v, or what p makes of it and, unless res is nil, res[i*ldr...][j], if p is not nil
+//
+// k is at least 1.
+//
+//go:noescape
+func F32Gemm6x16c1FMA(c *float32, ldc int, a *float32, lda int, b *float32, k int, bias *float32, res *float32, ldr int, p *ClampF32)
+
+// F32Gemm4x16c1FMA is a 4x16 tile: for i < 4, j < 16, distances lda, ldc and ldr being in bytes:
+//
+//	v := bias[j], or c[i*ldc...][j] if bias is nil
+//	for t < k { v = FMA(a[i*lda...][t], b[16*t+j], v) }
+//	c[i*ldc...][j] = v, or what p makes of it and, unless res is nil, res[i*ldr...][j], if p is not nil
+//
+// k is at least 1.
+//
+//go:noescape
+func F32Gemm4x16c1FMA(c *float32, ldc int, a *float32, lda int, b *float32, k int, bias *float32, res *float32, ldr int, p *ClampF32)
+
+// F32Gemm2x16c1FMA is a 2x16 tile: for i < 2, j < 16, distances lda, ldc and ldr being in bytes:
+//
+//	v := bias[j], or c[i*ldc...][j] if bias is nil
+//	for t < k { v = FMA(a[i*lda...][t], b[16*t+j], v) }
+//	c[i*ldc...][j] = v, or what p makes of it and, unless res is nil, res[i*ldr...][j], if p is not nil
+//
+// k is at least 1.
+//
+//go:noescape
+func F32Gemm2x16c1FMA(c *float32, ldc int, a *float32, lda int, b *float32, k int, bias *float32, res *float32, ldr int, p *ClampF32)
+
+// F32Gemm1x16c1FMA is a 1x16 tile: for i < 1, j < 16, distances lda, ldc and ldr being in bytes:
+//
+//	v := bias[j], or c[i*ldc...][j] if bias is nil
+//	for t < k { v = FMA(a[i*lda...][t], b[16*t+j], v) }
+//	c[i*ldc...][j] = v, or what p makes of it and, unless res is nil, res[i*ldr...][j], if p is not nil
+//
+// k is at least 1.
+//
+//go:noescape
+func F32Gemm1x16c1FMA(c *float32, ldc int, a *float32, lda int, b *float32, k int, bias *float32, res *float32, ldr int, p *ClampF32)
+
+// F16F32ExpandAVX512 writes n halves as float32; n is a multiple of 16.
+//
+//go:noescape
+func F16F32ExpandAVX512(dst *float32, src *uint16, n int)
+
+// F16F32ExpandF16C writes n halves as float32; n is a multiple of 16.
+//
+//go:noescape
+func F16F32ExpandF16C(dst *float32, src *uint16, n int)
+
+// F32DepthwiseAVX512 is, for i < pixels, j < n, distances and offsets being in bytes:
+//
+//	v := bias[j]
+//	for t < taps { v = FMA(a[i*step+at[t].A...][j], w[at[t].W...][j], v) }
+//	dst[i*ldd...][j] = what p makes of v and, unless res is nil, res[i*ldr...][j]
+//
+// taps is at least 1. It reads up to 64 bytes behind channel n-1 and writes n channels a pixel.
+//
+//go:noescape
+func F32DepthwiseAVX512(dst *float32, ldd int, a *float32, step int, pixels int, at *Tap, taps int, w *float32, n int, bias *float32, res *float32, ldr int, p *ClampF32)
+
+// F32MaxPoolAVX512 is, for i < pixels, j < n, distances and offsets being in bytes:
+//
+//	dst[i*ldd...][j] = max over t < taps of a[i*step+at[t].A...][j]
+//
+// taps is at least 1. It reads up to 64 bytes behind channel n-1 and writes n channels a pixel.
+//
+//go:noescape
+func F32MaxPoolAVX512(dst *float32, ldd int, a *float32, step int, pixels int, at *Tap, taps int, n int, divisor float32)
+
+// F32AvgPoolAVX512 is, for i < pixels, j < n, distances and offsets being in bytes:
+//
+//	dst[i*ldd...][j] = (sum over t < taps of a[i*step+at[t].A...][j]) / divisor
+//
+// taps is at least 1. It reads up to 64 bytes behind channel n-1 and writes n channels a pixel.
+//
+//go:noescape
+func F32AvgPoolAVX512(dst *float32, ldd int, a *float32, step int, pixels int, at *Tap, taps int, n int, divisor float32)
+
+// F32DepthwiseFMA is, for i < pixels, j < n, distances and offsets being in bytes:
+//
+//	v := bias[j]
+//	for t < taps { v = FMA(a[i*step+at[t].A...][j], w[at[t].W...][j], v) }
+//	dst[i*ldd...][j] = what p makes of v and, unless res is nil, res[i*ldr...][j]
+//
+// taps is at least 1. It reads up to 64 bytes behind channel n-1 and writes n channels a pixel.
+//
+//go:noescape
+func F32DepthwiseFMA(dst *float32, ldd int, a *float32, step int, pixels int, at *Tap, taps int, w *float32, n int, bias *float32, res *float32, ldr int, p *ClampF32)
+
+// F32MaxPoolFMA is, for i < pixels, j < n, distances and offsets being in bytes:
+//
+//	dst[i*ldd...][j] = max over t < taps of a[i*step+at[t].A...][j]
+//
+// taps is at least 1. It reads up to 64 bytes behind channel n-1 and writes n channels a pixel.
+//
+//go:noescape
+func F32MaxPoolFMA(dst *float32, ldd int, a *float32, step int, pixels int, at *Tap, taps int, n int, divisor float32)
+
+// F32AvgPoolFMA is, for i < pixels, j < n, distances and offsets being in bytes:
+//
+//	dst[i*ldd...][j] = (sum over t < taps of a[i*step+at[t].A...][j]) / divisor
+//
+// taps is at least 1. It reads up to 64 bytes behind channel n-1 and writes n channels a pixel.
+//
+//go:noescape
+func F32AvgPoolFMA(dst *float32, ldd int, a *float32, step int, pixels int, at *Tap, taps int, n int, divisor float32)
+
+// F32WinoInputAVX512 transforms tiles of 4x4 pixels that overlap by two columns: for t < tiles, j < n, i, k < 4,
+// distances being in bytes,
+//
+//	d[i][k] = src[i*row+(k+2*t)*pix...][j]
+//	dst[(4*i+k)*ldp+t*lda...][j] = (B'dB)[i][k], B' = {1,0,-1,0; 0,1,1,0; 0,-1,1,0; 0,1,0,-1}, B' first
+//
+// It reads and writes up to 63 bytes behind n channels.
+//
+//go:noescape
+func F32WinoInputAVX512(dst *float32, ldp int, lda int, src *float32, row int, pix int, tiles int, n int)
+
+// F32WinoFilterAVX512 transforms 32 filters of each of k input channels: for c < k, j < 32, distances being in bytes,
+//
+//	g[i][l] = src[32*(9*c+3*i+l)+j]
+//	dst[(4*i+l)*ldp...][32*c+j] = (GgG')[i][l], G = {1,0,0; .5,.5,.5; .5,-.5,.5; 0,0,1}, G first
+//
+// (g0+g2+g1)/2 and (g0+g2-g1)/2 are computed in this order.
+//
+//go:noescape
+func F32WinoFilterAVX512(dst *float32, ldp int, src *float32, k int)
+
+// F16F32WinoFilterAVX512 transforms 32 filters of each of k input channels: for c < k, j < 32, distances being in bytes,
+//
+//	g[i][l] = src[32*(9*c+3*i+l)+j]
+//	dst[(4*i+l)*ldp...][32*c+j] = (GgG')[i][l], G = {1,0,0; .5,.5,.5; .5,-.5,.5; 0,0,1}, G first
+//
+// (g0+g2+g1)/2 and (g0+g2-g1)/2 are computed in this order.
+//
+//go:noescape
+func F16F32WinoFilterAVX512(dst *float32, ldp int, src *uint16, k int)
+
+// F32WinoOutputAVX512 makes tiles of 2x2 pixels of 32 channels: for t < tiles, j < 32, i, k < 2, distances being in bytes,
+//
+//	m[a][b] = src[(4*a+b)*ldp...][32*t+j]
+//	v = (A'mA)[i][k] + bias[j], A' = {1,1,1,0; 0,1,-1,-1}, A' first
+//	dst[i*row+(2*t+k)*pix...][j] = what p makes of v and, unless res is nil, res at the same place
+//
+//go:noescape
+func F32WinoOutputAVX512(dst *float32, row int, pix int, src *float32, ldp int, tiles int, bias *float32, res *float32, p *ClampF32)
+
+// F32WinoInputFMA transforms tiles of 4x4 pixels that overlap by two columns: for t < tiles, j < n, i, k < 4,
+// distances being in bytes,
+//
+//	d[i][k] = src[i*row+(k+2*t)*pix...][j]
+//	dst[(4*i+k)*ldp+t*lda...][j] = (B'dB)[i][k], B' = {1,0,-1,0; 0,1,1,0; 0,-1,1,0; 0,1,0,-1}, B' first
+//
+// It reads and writes up to 63 bytes behind n channels.
+//
+//go:noescape
+func F32WinoInputFMA(dst *float32, ldp int, lda int, src *float32, row int, pix int, tiles int, n int)
+
+// F32WinoFilterFMA transforms 16 filters of each of k input channels: for c < k, j < 16, distances being in bytes,
+//
+//	g[i][l] = src[16*(9*c+3*i+l)+j]
+//	dst[(4*i+l)*ldp...][16*c+j] = (GgG')[i][l], G = {1,0,0; .5,.5,.5; .5,-.5,.5; 0,0,1}, G first
+//
+// (g0+g2+g1)/2 and (g0+g2-g1)/2 are computed in this order.
+//
+//go:noescape
+func F32WinoFilterFMA(dst *float32, ldp int, src *float32, k int)
+
+// F16F32WinoFilterF16C transforms 16 filters of each of k input channels: for c < k, j < 16, distances being in bytes,
+//
+//	g[i][l] = src[16*(9*c+3*i+l)+j]
+//	dst[(4*i+l)*ldp...][16*c+j] = (GgG')[i][l], G = {1,0,0; .5,.5,.5; .5,-.5,.5; 0,0,1}, G first
+//
+// (g0+g2+g1)/2 and (g0+g2-g1)/2 are computed in this order.
+//
+//go:noescape
+func F16F32WinoFilterF16C(dst *float32, ldp int, src *uint16, k int)
+
+// F32WinoOutputFMA makes tiles of 2x2 pixels of 16 channels: for t < tiles, j < 16, i, k < 2, distances being in bytes,
+//
+//	m[a][b] = src[(4*a+b)*ldp...][16*t+j]
+//	v = (A'mA)[i][k] + bias[j], A' = {1,1,1,0; 0,1,-1,-1}, A' first
+//	dst[i*row+(2*t+k)*pix...][j] = what p makes of v and, unless res is nil, res at the same place
+//
+//go:noescape
+func F32WinoOutputFMA(dst *float32, row int, pix int, src *float32, ldp int, tiles int, bias *float32, res *float32, p *ClampF32)
+
+// F32SigmoidAVX512 sets dst[i] to Sigmoid.At(src[i]) of package kernels, the same bits, for i < n, a multiple of 8.
+//
+//go:noescape
+func F32SigmoidAVX512(dst *float32, src *float32, n int)
+
+// F32SwishAVX512 sets dst[i] to Swish.At(src[i]) of package kernels, the same bits, for i < n, a multiple of 8.
+//
+//go:noescape
+func F32SwishAVX512(dst *float32, src *float32, n int)
+
+// F32SumsAVX512 sets dst[j] to the sum over i < pixels of a[i*step...][j] in float64, from the first to the last, for j < n, a
+// multiple of 16; step is in bytes.
+//
+//go:noescape
+func F32SumsAVX512(dst *float64, a *float32, step int, pixels int, n int)
+
+// F32DotAVX512 returns the sum over i < n of float64(a[i])*float64(b[i]), each term added in one operation, in an order of its
+// own; n is a multiple of 16.
+//
+//go:noescape
+func F32DotAVX512(a *float32, b *float32, n int) (sum float64)
+
+// F32AttendAVX512 sets dst[i] to a[i]*(p[0]+p[1]*(gate[i]+w[i])), each operation rounded, for i < n, a multiple of 16.
+//
+//go:noescape
+func F32AttendAVX512(dst *float32, a *float32, gate *float32, w *float32, n int, p *float32)
+
+// F32SigmoidFMA sets dst[i] to Sigmoid.At(src[i]) of package kernels, the same bits, for i < n, a multiple of 8.
+//
+//go:noescape
+func F32SigmoidFMA(dst *float32, src *float32, n int)
+
+// F32SwishFMA sets dst[i] to Swish.At(src[i]) of package kernels, the same bits, for i < n, a multiple of 8.
+//
+//go:noescape
+func F32SwishFMA(dst *float32, src *float32, n int)
+
+// F32SumsFMA sets dst[j] to the sum over i < pixels of a[i*step...][j] in float64, from the first to the last, for j < n, a
+// multiple of 16; step is in bytes.
+//
+//go:noescape
+func F32SumsFMA(dst *float64, a *float32, step int, pixels int, n int)
+
+// F32DotFMA returns the sum over i < n of float64(a[i])*float64(b[i]), each term added in one operation, in an order of its
+// own; n is a multiple of 16.
+//
+//go:noescape
+func F32DotFMA(a *float32, b *float32, n int) (sum float64)
+
+// F32AttendFMA sets dst[i] to a[i]*(p[0]+p[1]*(gate[i]+w[i])), each operation rounded, for i < n, a multiple of 16.
+//
+//go:noescape
+func F32AttendFMA(dst *float32, a *float32, gate *float32, w *float32, n int, p *float32)
+
+// U8S8PeakAVX512VNNI does n*1536 multiplications and additions by VPDPBUSD on registers; n is positive, and there is no result.
+//
+//go:noescape
+func U8S8PeakAVX512VNNI(n int)
+
+// S16S16PeakAVX512VNNI does n*768 multiplications and additions by VPDPWSSD on registers; n is positive, and there is no result.
+//
+//go:noescape
+func S16S16PeakAVX512VNNI(n int)
+
+// U8S8PeakAVX2 does n*384 multiplications and additions by VPMADDUBSW, VPMADDWD and VPADDD on registers; n is positive, and there is no result.
+//
+//go:noescape
+func U8S8PeakAVX2(n int)
+
+// S16S16PeakAVX2 does n*192 multiplications and additions by VPMADDWD and VPADDD on registers; n is positive, and there is no result.
+//
+//go:noescape
+func S16S16PeakAVX2(n int)
+
+// F32PeakAVX512 does n*384 multiplications and additions by VFMADD231PS on registers; n is positive, and there is no result.
+//
+//go:noescape
+func F32PeakAVX512(n int)
+
+// F32PeakFMA does n*96 multiplications and additions by VFMADD231PS on registers; n is positive, and there is no result.
+//
+//go:noescape
+func F32PeakFMA(n int)
+
+// U8S8PeakAVXVNNI does n*384 multiplications and additions by VPDPBUSD on registers; n is positive, and there is no result.
+//
+//go:noescape
+func U8S8PeakAVXVNNI(n int)
+
+// U8S8PeakSSE41 does n*192 multiplications and additions by PMADDUBSW, PMADDWD and PADDD on registers; n is positive, and there is no result.
+//
+//go:noescape
+func U8S8PeakSSE41(n int)
+
+// S16S16PeakSSE41 does n*96 multiplications and additions by PMADDWD and PADDD on registers; n is positive, and there is no result.
+//
+//go:noescape
+func S16S16PeakSSE41(n int)

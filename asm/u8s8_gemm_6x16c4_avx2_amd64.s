@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func U8S8Gemm6x16c4AVX2(c *int32, a *byte, lda int, b *int8, k int)
-// Requires: AVX, AVX2
+// Requires: AVX, AVX2, MMX+
 TEXT ·U8S8Gemm6x16c4AVX2(SB), NOSPLIT, $0-40
 	MOVQ     c+0(FP), AX
 	MOVQ     b+24(FP), CX
@@ -28,10 +28,14 @@ TEXT ·U8S8Gemm6x16c4AVX2(SB), NOSPLIT, $0-40
 	VPXOR    Y11, Y11, Y11
 	VPCMPEQW Y12, Y12, Y12
 	VPSRLW   $0x0f, Y12, Y12
+	MOVQ     DX, R9
+	SHLQ     $+4, R9
+	ADDQ     CX, R9
 	SUBQ     $+8, DX
 	JL       rest3
 
 unrolled1:
+	PREFETCHT1   (R9)
 	VMOVDQU      (CX), Y13
 	VPBROADCASTD (BX), Y14
 	VPMADDUBSW   Y13, Y14, Y14
@@ -82,6 +86,7 @@ unrolled1:
 	VPMADDUBSW   Y13, Y15, Y15
 	VPMADDWD     Y12, Y15, Y15
 	VPADDD       Y15, Y11, Y11
+	PREFETCHT1   64(R9)
 	VMOVDQU      64(CX), Y13
 	VPBROADCASTD 4(BX), Y14
 	VPMADDUBSW   Y13, Y14, Y14
@@ -134,6 +139,7 @@ unrolled1:
 	VPADDD       Y15, Y11, Y11
 	ADDQ         $+8, BX
 	ADDQ         $+128, CX
+	ADDQ         $+128, R9
 	SUBQ         $+8, DX
 	JGE          unrolled1
 
@@ -142,6 +148,7 @@ rest3:
 	JE   done4
 
 single2:
+	PREFETCHT1   (R9)
 	VMOVDQU      (CX), Y13
 	VPBROADCASTD (BX), Y14
 	VPMADDUBSW   Y13, Y14, Y14
@@ -194,6 +201,7 @@ single2:
 	VPADDD       Y15, Y11, Y11
 	ADDQ         $+4, BX
 	ADDQ         $+64, CX
+	ADDQ         $+64, R9
 	SUBQ         $+4, DX
 	JG           single2
 
@@ -214,7 +222,7 @@ done4:
 	RET
 
 // func U8S8Gemm4x16c4AVX2(c *int32, a *byte, lda int, b *int8, k int)
-// Requires: AVX, AVX2
+// Requires: AVX, AVX2, MMX+
 TEXT ·U8S8Gemm4x16c4AVX2(SB), NOSPLIT, $0-40
 	MOVQ     c+0(FP), AX
 	MOVQ     b+24(FP), CX
@@ -232,10 +240,14 @@ TEXT ·U8S8Gemm4x16c4AVX2(SB), NOSPLIT, $0-40
 	VPXOR    Y7, Y7, Y7
 	VPCMPEQW Y12, Y12, Y12
 	VPSRLW   $0x0f, Y12, Y12
+	MOVQ     DX, R8
+	SHLQ     $+4, R8
+	ADDQ     CX, R8
 	SUBQ     $+8, DX
 	JL       rest7
 
 unrolled5:
+	PREFETCHT1   (R8)
 	VMOVDQU      (CX), Y13
 	VPBROADCASTD (BX), Y14
 	VPMADDUBSW   Y13, Y14, Y14
@@ -270,6 +282,7 @@ unrolled5:
 	VPMADDUBSW   Y13, Y15, Y15
 	VPMADDWD     Y12, Y15, Y15
 	VPADDD       Y15, Y7, Y7
+	PREFETCHT1   64(R8)
 	VMOVDQU      64(CX), Y13
 	VPBROADCASTD 4(BX), Y14
 	VPMADDUBSW   Y13, Y14, Y14
@@ -306,6 +319,7 @@ unrolled5:
 	VPADDD       Y15, Y7, Y7
 	ADDQ         $+8, BX
 	ADDQ         $+128, CX
+	ADDQ         $+128, R8
 	SUBQ         $+8, DX
 	JGE          unrolled5
 
@@ -314,6 +328,7 @@ rest7:
 	JE   done8
 
 single6:
+	PREFETCHT1   (R8)
 	VMOVDQU      (CX), Y13
 	VPBROADCASTD (BX), Y14
 	VPMADDUBSW   Y13, Y14, Y14
@@ -350,6 +365,7 @@ single6:
 	VPADDD       Y15, Y7, Y7
 	ADDQ         $+4, BX
 	ADDQ         $+64, CX
+	ADDQ         $+64, R8
 	SUBQ         $+4, DX
 	JG           single6
 
@@ -366,7 +382,7 @@ done8:
 	RET
 
 // func U8S8Gemm2x16c4AVX2(c *int32, a *byte, lda int, b *int8, k int)
-// Requires: AVX, AVX2
+// Requires: AVX, AVX2, MMX+
 TEXT ·U8S8Gemm2x16c4AVX2(SB), NOSPLIT, $0-40
 	MOVQ     c+0(FP), AX
 	MOVQ     b+24(FP), CX
@@ -379,10 +395,14 @@ TEXT ·U8S8Gemm2x16c4AVX2(SB), NOSPLIT, $0-40
 	VPXOR    Y3, Y3, Y3
 	VPCMPEQW Y12, Y12, Y12
 	VPSRLW   $0x0f, Y12, Y12
+	MOVQ     DX, DI
+	SHLQ     $+4, DI
+	ADDQ     CX, DI
 	SUBQ     $+8, DX
 	JL       rest11
 
 unrolled9:
+	PREFETCHT1   (DI)
 	VMOVDQU      (CX), Y13
 	VPBROADCASTD (BX), Y14
 	VPMADDUBSW   Y13, Y14, Y14
@@ -401,6 +421,7 @@ unrolled9:
 	VPMADDUBSW   Y13, Y15, Y15
 	VPMADDWD     Y12, Y15, Y15
 	VPADDD       Y15, Y3, Y3
+	PREFETCHT1   64(DI)
 	VMOVDQU      64(CX), Y13
 	VPBROADCASTD 4(BX), Y14
 	VPMADDUBSW   Y13, Y14, Y14
@@ -421,6 +442,7 @@ unrolled9:
 	VPADDD       Y15, Y3, Y3
 	ADDQ         $+8, BX
 	ADDQ         $+128, CX
+	ADDQ         $+128, DI
 	SUBQ         $+8, DX
 	JGE          unrolled9
 
@@ -429,6 +451,7 @@ rest11:
 	JE   done12
 
 single10:
+	PREFETCHT1   (DI)
 	VMOVDQU      (CX), Y13
 	VPBROADCASTD (BX), Y14
 	VPMADDUBSW   Y13, Y14, Y14
@@ -449,6 +472,7 @@ single10:
 	VPADDD       Y15, Y3, Y3
 	ADDQ         $+4, BX
 	ADDQ         $+64, CX
+	ADDQ         $+64, DI
 	SUBQ         $+4, DX
 	JG           single10
 
@@ -461,7 +485,7 @@ done12:
 	RET
 
 // func U8S8Gemm1x16c4AVX2(c *int32, a *byte, lda int, b *int8, k int)
-// Requires: AVX, AVX2
+// Requires: AVX, AVX2, MMX+
 TEXT ·U8S8Gemm1x16c4AVX2(SB), NOSPLIT, $0-40
 	MOVQ     c+0(FP), AX
 	MOVQ     b+24(FP), CX
@@ -471,10 +495,14 @@ TEXT ·U8S8Gemm1x16c4AVX2(SB), NOSPLIT, $0-40
 	VPXOR    Y1, Y1, Y1
 	VPCMPEQW Y12, Y12, Y12
 	VPSRLW   $0x0f, Y12, Y12
+	MOVQ     DX, SI
+	SHLQ     $+4, SI
+	ADDQ     CX, SI
 	SUBQ     $+8, DX
 	JL       rest15
 
 unrolled13:
+	PREFETCHT1   (SI)
 	VMOVDQU      (CX), Y13
 	VPBROADCASTD (BX), Y14
 	VPMADDUBSW   Y13, Y14, Y14
@@ -485,6 +513,7 @@ unrolled13:
 	VPMADDUBSW   Y13, Y14, Y14
 	VPMADDWD     Y12, Y14, Y14
 	VPADDD       Y14, Y1, Y1
+	PREFETCHT1   64(SI)
 	VMOVDQU      64(CX), Y13
 	VPBROADCASTD 4(BX), Y14
 	VPMADDUBSW   Y13, Y14, Y14
@@ -497,6 +526,7 @@ unrolled13:
 	VPADDD       Y14, Y1, Y1
 	ADDQ         $+8, BX
 	ADDQ         $+128, CX
+	ADDQ         $+128, SI
 	SUBQ         $+8, DX
 	JGE          unrolled13
 
@@ -505,6 +535,7 @@ rest15:
 	JE   done16
 
 single14:
+	PREFETCHT1   (SI)
 	VMOVDQU      (CX), Y13
 	VPBROADCASTD (BX), Y14
 	VPMADDUBSW   Y13, Y14, Y14
@@ -517,6 +548,7 @@ single14:
 	VPADDD       Y14, Y1, Y1
 	ADDQ         $+4, BX
 	ADDQ         $+64, CX
+	ADDQ         $+64, SI
 	SUBQ         $+4, DX
 	JG           single14
 

@@ -24,7 +24,45 @@ var amd64Files = []asmFile{
 	requantAVX512(),
 	depthwiseAVX2(),
 	depthwiseVNNI(),
+	depthwise3x3VNNI(),
 	widenAVX2(),
+	gemmVNNI256(true),
+	gemmVNNI256(false),
+	gemmSSE(),
+	gemmPairSafeSSE(),
+	requantSSE(),
+	depthwiseSSE(),
+	widenSSE(),
+	sumAVX2(),
+	sumAVX512(),
+	maxAVX2(),
+	elementwiseAVX2(),
+	attendAVX2(),
+	attendAVX512(),
+	gemm16VNNI(),
+	gemm16AVX2(),
+	winoInput(winoAVX2),
+	winoInput(winoAVX512),
+	winoFilter(winoAVX2),
+	winoFilter(winoAVX512),
+	winoOutput(winoAVX2),
+	winoOutput(winoAVX512),
+	gemmF32(floatAVX512, 14, 8, 7, 4, 2, 1),
+	gemmF32(floatAVX2, 6, 4, 2, 1),
+	halves(floatAVX512),
+	halves(floatAVX2),
+	windowsF32(floatAVX512),
+	windowsF32(floatAVX2),
+	winoF32(floatAVX512),
+	winoF32(floatAVX2),
+	miscF32(floatAVX512),
+	miscF32(floatAVX2),
+	peakAVX512VNNI(),
+	peakAVX2(),
+	peakAVX512(),
+	peakFMA(),
+	peakAVXVNNI(),
+	peakSSE(),
 }
 
 type (
@@ -36,6 +74,8 @@ type (
 type builder struct {
 	*build.Context
 	labels int
+	vex    bool // VPDPBUSD is VEX-encoded
+	legacy bool // no VEX at all: SSE
 }
 
 // emitAMD64 assembles one file.
@@ -64,15 +104,20 @@ func emitAMD64(f asmFile) ([]byte, error) {
 		return nil, err
 	}
 	_, body, _ := bytes.Cut(asm, []byte("\n")) // avo's own warning
+	if b.vex {
+		body = vexEncoded(body)
+	}
 	return append([]byte(header), bytes.TrimLeft(body, "\n")...), nil
 }
 
-// signature parses a stub's parameters; Requant is package asm's.
+// signature parses a stub's parameters; Requant and Attention are package asm's.
 func signature(params string) (*gotypes.Signature, error) {
 	pkg := types.NewPackage("github.com/rfga-edge/rfga-edge/asm", "asm")
-	name := types.NewTypeName(token.NoPos, pkg, "Requant", nil)
-	types.NewNamed(name, types.NewStruct(nil, nil), nil)
-	pkg.Scope().Insert(name)
+	for _, typ := range []string{"Requant", "Attention", "ClampF32", "Tap"} {
+		name := types.NewTypeName(token.NoPos, pkg, typ, nil)
+		types.NewNamed(name, types.NewStruct(nil, nil), nil)
+		pkg.Scope().Insert(name)
+	}
 	return gotypes.ParseSignatureInPackage(pkg, "func("+params+")")
 }
 
@@ -102,12 +147,16 @@ func imm8(v int) operand.Op { return operand.U8(v) }
 
 // vpdpbusd adds the products of unsigned u and signed s to acc, four bytes a lane. avo 0.5 does not know it.
 func (b *builder) vpdpbusd(s operand.Op, u, acc reg.VecPhysical) {
+	isa := "AVX512VNNI"
+	if b.vex {
+		isa = "AVXVNNI"
+	}
 	b.Instruction(&ir.Instruction{
 		Opcode:   "VPDPBUSD",
 		Operands: []operand.Op{s, u, acc},
 		Inputs:   []operand.Op{s, u, acc},
 		Outputs:  []operand.Op{acc},
-		ISA:      []string{"AVX512VNNI"},
+		ISA:      []string{isa},
 	})
 }
 

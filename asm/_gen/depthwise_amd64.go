@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
@@ -84,7 +86,9 @@ func (b *builder) depthwiseWalk(channels, kr, weightBytes int, residual bool, st
 	}
 	b.DECQ(count)
 	b.JNE(operand.LabelRef("pixel"))
-	b.VZEROUPPER()
+	if !b.legacy {
+		b.VZEROUPPER()
+	}
 	b.RET()
 }
 
@@ -106,13 +110,7 @@ func depthwiseAVX2() asmFile {
 			doc: depthwiseDoc(name, "Weights are 16-bit, [n/16][taps/2][16][2]; taps is a multiple of 2.", "Channels are in their natural order.", residual),
 			emit: func(b *builder) {
 				p := b.arg("p")
-				zero := xmm(15)
-				b.VPBROADCASTW(mem(p, zeroField(residual)), zero)
-				fields := []int{offLo, offHi}
-				if residual {
-					fields = residualFields
-				}
-				k := b.consts(p, nil, ymms[6:], fields...)
+				e := b.epilogue(p, residual, ymms[6:])
 				b.depthwiseWalk(16, 2, 64, residual, func(w *depthwiseWalk) {
 					b.VMOVDQU(mem(w.bias, 0), ymm(0))
 					b.VMOVDQU(mem(w.bias, 32), ymm(1))
@@ -133,9 +131,14 @@ func depthwiseAVX2() asmFile {
 						if residual {
 							res = mem(w.res, 8*i)
 						}
-						k.scale(ymm(i), mem(w.mult, 32*i), residual, res, ymm(2))
+						e.round(ymm(i), mem(w.mult, 32*i), res, ymm(2))
 					}
-					b.pack16(0, 1, 2, zero)
+					b.VPACKSSDW(ymm(1), ymm(0), ymm(0))
+					b.VPERMQ(imm8(0xD8), ymm(0), ymm(0))
+					b.VPADDSW(e.zero, ymm(0), ymm(0))
+					b.VEXTRACTI128(imm8(1), ymm(0), xmm(1))
+					b.VPACKUSWB(xmm(1), xmm(0), xmm(0))
+					b.VPMAXUB(e.least.AsX(), xmm(0), xmm(0))
 					b.CMPQ(w.n, imm(16))
 					b.JGE(operand.LabelRef("full"))
 					b.storeBytes(xmm(0), w.n, w.dst, 16)
@@ -163,14 +166,8 @@ func depthwiseVNNI() asmFile {
 				"Place 16*j+4*i+d of a block, in weights, bias and mult, is channel 16*i+4*j+d.", residual),
 			emit: func(b *builder) {
 				p := b.arg("p")
-				zero := zmm(31)
-				b.VPBROADCASTW(mem(p, zeroField(residual)), zero)
+				e := b.epilogue(p, residual, zmms[16:])
 				b.VPXORD(zmm(30), zmm(30), zmm(30))
-				fields := []int{offLo, offHi}
-				if residual {
-					fields = residualFields
-				}
-				k := b.consts(p, nil, zmms[16:], fields...)
 				b.depthwiseWalk(64, 4, 256, residual, func(w *depthwiseWalk) {
 					b.tailMask(w.n, 64, reg.K1)
 					for j := range 4 {
@@ -195,18 +192,142 @@ func depthwiseVNNI() asmFile {
 						b.VPUNPCKHWD(zmm(30), zmm(8), zmm(7))
 					}
 					for j := range 4 {
-						k.scale(zmm(j), mem(w.mult, 64*j), residual, nil, zmm(4+j))
+						e.round(zmm(j), mem(w.mult, 64*j), nil, zmm(4+j))
 					}
-					b.VPACKSSDW(zmm(1), zmm(0), zmm(0))
-					b.VPACKSSDW(zmm(3), zmm(2), zmm(2))
-					b.VPADDW(zero, zmm(0), zmm(0))
-					b.VPADDW(zero, zmm(2), zmm(2))
-					b.VPACKUSWB(zmm(2), zmm(0), zmm(0))
+					e.pack(zmm(0), zmm(1), zmm(2), zmm(3))
 					b.VMOVDQU8(zmm(0), reg.K1, mem(w.dst, 0))
 				})
 			}})
 	}
 	return f
+}
+
+// depthwise3x3VNNI: a window's column, its three rows side by side, makes VPDPBUSD's group; the fourth weight is zero. A column
+// is interleaved once and multiplied with the weights of every window that has it: three with stride 1, or with stride 2 two
+// for every second column. So pixels are the inner loop, and the sums of the windows that a column belongs to are in
+// registers.
+func depthwise3x3VNNI() asmFile {
+	f := asmFile{name: "u8s8_depthwise3x3s1_64c4_avx512vnni"}
+	for stride := 1; stride <= 2; stride++ {
+		name := fmt.Sprintf("U8S8Depthwise3x3s%d64c4AVX512VNNI", stride)
+		doc := depthwiseDoc(name, "Weights are 8-bit, [n/64][3][64][4]: of a column three, and a zero.",
+			"Place 16*j+4*i+d of a block, in weights, bias and mult, is channel 16*i+4*j+d.", false)
+		doc = append(doc, fmt.Sprintf("off[4*x+y] is off[y] + x*d for x, y < 3, step is %d*d, and taps is 12. res and ldr are not used.", stride))
+		f.funcs = append(f.funcs, asmFunc{name: name, sig: depthwiseSig, doc: doc, emit: func(b *builder) { b.depthwise3x3(stride) }})
+	}
+	return f
+}
+
+func (b *builder) depthwise3x3(stride int) {
+	p := b.arg("p")
+	e := b.epilogue(p, false, zmms[29:])
+	sum := func(set, j int) reg.VecPhysical { return zmm(4*set + j) }
+	column := func(j int) reg.VecPhysical { return zmm(12 + j) }
+	weight := func(x, j int) reg.VecPhysical { return zmm(16 + 4*x + j) }
+	spare := zmm(28)
+
+	off, next := b.arg("off"), b.GP64()
+	first := b.arg("a")
+	var rows [3]reg.GPVirtual // of the block
+	for y := range rows {
+		rows[y] = b.GP64()
+		b.MOVQ(mem(off, 8*y), rows[y])
+		b.ADDQ(first, rows[y])
+	}
+	b.MOVQ(mem(off, 8*4), next)
+	b.SUBQ(mem(off, 0), next)
+	w, bias, mult, n, ldd := b.arg("w"), b.arg("bias"), b.arg("mult"), b.arg("n"), b.arg("ldd")
+	at, dst, d, count := b.GP64(), b.arg("dst"), b.GP64(), b.GP64()
+
+	load := func() { // interleaves the next column
+		c := [4]reg.VecPhysical{column(0), column(1), column(2), column(3)}
+		b.VMOVDQU64(operand.Mem{Base: rows[0], Index: at, Scale: 1}, c[0])
+		b.VMOVDQU64(operand.Mem{Base: rows[1], Index: at, Scale: 1}, c[1])
+		b.VMOVDQU64(operand.Mem{Base: rows[2], Index: at, Scale: 1}, c[2])
+		b.ADDQ(next, at)
+		b.VPUNPCKHBW(c[1], c[0], c[3])
+		b.VPUNPCKLBW(c[1], c[0], spare)
+		b.VPUNPCKLBW(c[2], c[2], c[1]) // the second of them meets the zero
+		b.VPUNPCKHBW(c[2], c[2], c[2])
+		b.VPUNPCKLWD(c[1], spare, c[0])
+		b.VPUNPCKHWD(c[1], spare, c[1])
+		b.VPUNPCKLWD(c[2], c[3], spare)
+		b.VPUNPCKHWD(c[2], c[3], c[3])
+		b.VMOVDQA64(spare, c[2])
+	}
+	start := func(set int) {
+		for j := range 4 {
+			b.VMOVDQU64(mem(bias, 64*j), sum(set, j))
+		}
+	}
+	dot := func(set, x int) {
+		for j := range 4 {
+			b.vpdpbusd(weight(x, j), column(j), sum(set, j))
+		}
+	}
+	finish := func(set int) { // stores a pixel; the last one ends the loop
+		for j := range 4 {
+			e.round(sum(set, j), mem(mult, 64*j), nil, nil)
+		}
+		e.pack(sum(set, 0), sum(set, 1), sum(set, 2), sum(set, 3))
+		b.VMOVDQU8(sum(set, 0), reg.K1, mem(d, 0))
+		b.ADDQ(ldd, d)
+		b.DECQ(count)
+		b.JE(operand.LabelRef("stored"))
+	}
+
+	b.Label("block")
+	b.tailMask(n, 64, reg.K1)
+	for x := range 3 {
+		for j := range 4 {
+			b.VMOVDQU64(mem(w, 256*x+64*j), weight(x, j))
+		}
+	}
+	b.XORQ(at, at)
+	b.MOVQ(dst, d)
+	b.Load(b.Param("pixels"), count)
+	load()
+	start(0)
+	dot(0, 0)
+	if stride == 1 {
+		load()
+		start(1)
+		dot(1, 0)
+		dot(0, 1)
+		b.Label("pixels")
+		for k := range 3 {
+			load()
+			start((k + 2) % 3)
+			dot(k, 2)
+			dot((k+1)%3, 1)
+			dot((k+2)%3, 0)
+			finish(k)
+		}
+	} else {
+		b.Label("pixels")
+		for k := range 2 {
+			load()
+			dot(k, 1)
+			load()
+			start(1 - k)
+			dot(k, 2)
+			dot(1-k, 0)
+			finish(k)
+		}
+	}
+	b.JMP(operand.LabelRef("pixels"))
+	b.Label("stored")
+	for _, r := range rows {
+		b.ADDQ(imm(64), r)
+	}
+	b.ADDQ(imm(64), dst)
+	b.ADDQ(imm(3*256), w)
+	b.ADDQ(imm(256), bias)
+	b.ADDQ(imm(256), mult)
+	b.SUBQ(imm(64), n)
+	b.JG(operand.LabelRef("block"))
+	b.VZEROUPPER()
+	b.RET()
 }
 
 // interleave turns four registers of bytes, one a tap, into four of groups of four taps; registers 8 to 11 are scratch.

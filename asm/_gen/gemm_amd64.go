@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math/bits"
 
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
@@ -91,7 +92,10 @@ func gemmVNNI() asmFile {
 				for i := range 2 * mr * sets {
 					b.VPXORD(zmm(i), zmm(i), zmm(i))
 				}
+				next := b.nextPanel(w, k, nr)
 				b.kLoop(k, kr, 4, func(s int) {
+					b.PREFETCHT1(mem(next, 128*s))
+					b.PREFETCHT1(mem(next, 128*s+64))
 					b.VMOVDQU64(mem(w, 128*s), w0)
 					b.VMOVDQU64(mem(w, 128*s+64), w1)
 					for i := range mr {
@@ -103,6 +107,7 @@ func gemmVNNI() asmFile {
 				}, func(n int) {
 					b.ADDQ(imm(4*n), rows.base)
 					b.ADDQ(imm(128*n), w)
+					b.ADDQ(imm(128*n), next)
 				})
 				for i := range mr {
 					for j := range 2 {
@@ -117,6 +122,16 @@ func gemmVNNI() asmFile {
 			}})
 	}
 	return f
+}
+
+// nextPanel is the address of the weights behind panel w: those the next calls will read. Weights come from memory once per
+// image; fetching a panel while the one before it is at work hides that.
+func (b *builder) nextPanel(w, k reg.Register, nr int) reg.GPVirtual {
+	next := b.GP64()
+	b.MOVQ(k, next)
+	b.SHLQ(imm(bits.TrailingZeros(uint(nr))), next)
+	b.ADDQ(w, next)
+	return next
 }
 
 // gemmAVX2: 16-bit operands, exact for any weights: products of 255*127 in pairs, summed in 32 bits by VPMADDWD.
@@ -135,7 +150,11 @@ func gemmAVX2() asmFile {
 				for i := range 2 * mr {
 					b.VPXOR(ymm(i), ymm(i), ymm(i))
 				}
+				next := b.nextPanel(w, k, nr)
 				b.kLoop(k, kr, 4, func(s int) {
+					if s%2 == 0 {
+						b.PREFETCHT1(mem(next, 32*s))
+					}
 					b.VPMOVSXBW(mem(w, 32*s), w0)
 					b.VPMOVSXBW(mem(w, 32*s+16), w1)
 					for i := range mr {
@@ -148,6 +167,7 @@ func gemmAVX2() asmFile {
 				}, func(n int) {
 					b.ADDQ(imm(4*n), rows.base)
 					b.ADDQ(imm(32*n), w)
+					b.ADDQ(imm(32*n), next)
 				})
 				b.storeTile(c, mr)
 			}})
@@ -182,7 +202,9 @@ func gemmPairSafeAVX2() asmFile {
 				}
 				b.VPCMPEQW(ones, ones, ones)
 				b.VPSRLW(imm8(15), ones, ones)
+				next := b.nextPanel(w, k, nr)
 				b.kLoop(k, kr, 2, func(s int) {
+					b.PREFETCHT1(mem(next, 64*s))
 					// Column half by half: one register of weights, and the broadcast is a load anyway.
 					for j := range 2 {
 						b.VMOVDQU(mem(w, 64*s+32*j), weights)
@@ -197,6 +219,7 @@ func gemmPairSafeAVX2() asmFile {
 				}, func(n int) {
 					b.ADDQ(imm(4*n), rows.base)
 					b.ADDQ(imm(64*n), w)
+					b.ADDQ(imm(64*n), next)
 				})
 				b.storeTile(c, mr)
 			}})

@@ -7,6 +7,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"go/format"
 	"os"
@@ -43,9 +44,13 @@ func main() {
 	}
 }
 
-// generate writes what every architecture has. arm64 and wasm become lines like the first, with an emitter of their own.
+// generate writes what every architecture has: a line each, with an emitter of its own.
 func generate(dir string) error {
-	return write(dir, "amd64", amd64Files, emitAMD64)
+	return errors.Join(
+		write(dir, "amd64", amd64Files, emitAMD64),
+		write(dir, "arm64", arm64Files, emitARM64),
+		write(dir, "wasm", wasmFiles, emitWASM),
+	)
 }
 
 // write writes an architecture's assembly, and the stubs of all of it into one file.

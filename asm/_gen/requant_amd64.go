@@ -1,6 +1,8 @@
 package main
 
 import (
+	"encoding/binary"
+
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
@@ -60,39 +62,92 @@ func (c consts) get(field int) reg.VecPhysical {
 	return c.spare
 }
 
-// scale turns accumulators with their bias into rounded values, v in place: without the zero point, which the caller adds
-// after packing. res addresses the other operand's bytes of these lanes, t is scratch; both only matter with residual.
-// MULPS and CVTPS2DQ round to nearest even, which is what Go leaves in MXCSR.
-func (c consts) scale(v reg.VecPhysical, mult operand.Op, residual bool, res operand.Op, t reg.VecPhysical) {
-	b := c.b
+// An epilogue holds in registers what requantization needs. A byte is made in three steps: round, for each register of
+// accumulators with their bias; a signed pack of two of them to words, to which the zero point is added with saturation; an
+// unsigned pack to bytes, of which the maximum with the lower bound is taken. So no lower bound is needed before the
+// conversion: what is below int32 converts to its least value, and saturates on. What is above would do so too, so there is
+// an upper bound. MULPS and CVTPS2DQ round to nearest even, which is what Go leaves in MXCSR.
+type epilogue struct {
+	b                                         *builder
+	residual                                  bool
+	zero, least                               reg.VecPhysical // words, bytes
+	hi                                        reg.VecPhysical
+	lo, magic, back, aMult, bZero, bMult, rHi reg.VecPhysical // with residual
+}
+
+// epilogue loads the constants into registers from regs, 3 or with residual 10.
+func (b *builder) epilogue(p reg.Register, residual bool, regs []reg.VecPhysical) epilogue {
+	e := epilogue{b: b, residual: residual, zero: regs[0], least: regs[1], hi: regs[2]}
+	zero, lo := offZero, offLo
+	if residual {
+		zero, lo = offRZero, offRLo
+	}
+	b.VBROADCASTSS(mem(p, lo), e.least)
+	b.VCVTPS2DQ(e.least, e.least)
+	b.VPBROADCASTD(mem(p, zero), e.zero)
+	b.VPADDD(e.zero, e.least, e.least)
+	b.VPACKSSDW(e.least, e.least, e.least)
+	b.VPACKUSWB(e.least, e.least, e.least)
+	b.VPACKSSDW(e.zero, e.zero, e.zero)
+	b.VBROADCASTSS(mem(p, offHi), e.hi)
+	if !residual {
+		return e
+	}
+	e.lo, e.magic, e.back, e.aMult, e.bZero, e.bMult, e.rHi = regs[3], regs[4], regs[5], regs[6], regs[7], regs[8], regs[9]
+	bits := b.GP32()
+	b.MOVL(operand.U32(magicBits), bits)
+	b.VMOVD(bits, e.magic.AsX())
+	b.VPBROADCASTD(e.magic.AsX(), e.magic)
+	b.VPBROADCASTD(mem(p, offAOff), e.back)
+	b.VCVTDQ2PS(e.back, e.back)
+	b.VSUBPS(e.back, e.magic, e.back)
+	for _, f := range []struct {
+		r   reg.VecPhysical
+		off int
+	}{{e.lo, offLo}, {e.aMult, offAMult}, {e.bZero, offBZero}, {e.bMult, offBMult}, {e.rHi, offRHi}} {
+		b.VBROADCASTSS(mem(p, f.off), f.r)
+	}
+	return e
+}
+
+// magicBits is the float 1.5*2^23: adding it rounds to an integer, half to even.
+const magicBits = 0x4B400000
+
+// round turns accumulators with their bias into rounded values, v in place. res addresses the other operand's bytes of these
+// lanes, or is nil if they are in t, widened; t is scratch; both only matter with residual.
+func (e *epilogue) round(v reg.VecPhysical, mult, res operand.Op, t reg.VecPhysical) {
+	b := e.b
 	b.VCVTDQ2PS(v, v)
 	b.VMULPS(mult, v, v)
-	b.VMAXPS(c.get(offLo), v, v)
-	b.VMINPS(c.get(offHi), v, v)
-	b.VCVTPS2DQ(v, v)
-	if !residual {
-		return
+	if e.residual {
+		if res != nil {
+			b.VPMOVZXBD(res, t)
+		}
+		b.VMAXPS(e.lo, v, v)
+		b.VPSUBD(e.bZero, t, t)
+		b.VMINPS(e.hi, v, v)
+		b.VCVTDQ2PS(t, t)
+		b.VADDPS(e.magic, v, v) // rounds
+		b.VMULPS(e.bMult, t, t)
+		b.VSUBPS(e.back, v, v) // less magic, plus AOff: exact
+		b.VMULPS(e.aMult, v, v)
+		b.VADDPS(t, v, v)
+		b.VMINPS(e.rHi, v, v)
+	} else {
+		b.VMINPS(e.hi, v, v)
 	}
-	b.VPADDD(c.get(offAOff), v, v)
-	b.VCVTDQ2PS(v, v)
-	b.VMULPS(c.get(offAMult), v, v)
-	if res != nil {
-		b.VPMOVZXBD(res, t)
-	}
-	b.VPSUBD(c.get(offBZero), t, t)
-	b.VCVTDQ2PS(t, t)
-	b.VMULPS(c.get(offBMult), t, t)
-	b.VADDPS(t, v, v)
-	b.VMAXPS(c.get(offRLo), v, v)
-	b.VMINPS(c.get(offRHi), v, v)
 	b.VCVTPS2DQ(v, v)
 }
 
-func zeroField(residual bool) int {
-	if residual {
-		return offRZero
-	}
-	return offZero
+// pack makes bytes of four registers of rounded values, in v0: of each 128-bit lane in turn, lanes of v0, v1, v2, v3.
+func (e *epilogue) pack(v0, v1, v2, v3 reg.VecPhysical) {
+	b := e.b
+	b.VPACKSSDW(v1, v0, v0)
+	b.VPACKSSDW(v3, v2, v2)
+	b.VPADDSW(e.zero, v0, v0)
+	b.VPADDSW(e.zero, v2, v2)
+	b.VPACKUSWB(v2, v0, v0)
+	b.VPMAXUB(e.least, v0, v0)
 }
 
 // storeBytes writes the low count bytes of x, fewer than limit, a power of two; x is lost.
@@ -121,7 +176,97 @@ func (b *builder) storeBytes(x reg.VecPhysical, count, dst reg.Register, limit i
 	}
 }
 
-// requantWalk emits the walk of both kernels: for a block of columns, all rows. setup loads what the block's rows share, body
+// requantPairs is the walk of a requantizer: blocks of columns, in them pairs of rows.
+type requantPairs struct {
+	bias, mult, n reg.GPVirtual // of the block
+	dst, c, res   rowPair
+	rows          []rowPair
+	count         reg.GPVirtual
+}
+
+// A rowPair is the address of two rows of an operand: stride is 0 if they are one and the same, as at the end of an odd number.
+type rowPair struct {
+	strideParam string
+	size        int           // of an element
+	first       reg.GPVirtual // row of the block
+	at, stride  reg.GPVirtual
+}
+
+func (r *rowPair) row(i, disp int) operand.Mem {
+	m := mem(r.at, disp)
+	if i > 0 {
+		m.Index, m.Scale = r.stride, 1
+	}
+	return m
+}
+
+func (b *builder) requantPairs(residual bool) *requantPairs {
+	w := &requantPairs{bias: b.arg("bias"), mult: b.arg("mult"), n: b.arg("n"), count: b.GP64()}
+	pair := func(param, stride string, size int) rowPair {
+		return rowPair{stride, size, b.arg(param), b.GP64(), b.GP64()}
+	}
+	w.dst, w.c = pair("dst", "ldd", 1), pair("c", "ldc", 4)
+	w.rows = []rowPair{w.dst, w.c}
+	if residual {
+		w.res = pair("res", "ldr", 1)
+		w.rows = append(w.rows, w.res)
+	}
+	return w
+}
+
+// block emits the loop over rows of a block of columns; body does a pair.
+func (w *requantPairs) block(b *builder, columns int, body func()) {
+	loop, pair := b.label("rows"), b.label("pair")
+	for _, x := range w.rows {
+		b.MOVQ(x.first, x.at)
+		b.Load(b.Param(x.strideParam), x.stride)
+		if x.size == 4 {
+			b.SHLQ(imm(2), x.stride)
+		}
+	}
+	b.Load(b.Param("rows"), w.count)
+	b.Label(loop)
+	b.CMPQ(w.count, imm(1))
+	b.JNE(operand.LabelRef(pair))
+	for _, x := range w.rows {
+		b.XORQ(x.stride, x.stride)
+	}
+	b.Label(pair)
+	body()
+	for _, x := range w.rows {
+		b.LEAQ(operand.Mem{Base: x.at, Index: x.stride, Scale: 2}, x.at)
+	}
+	b.SUBQ(imm(2), w.count)
+	b.JG(operand.LabelRef(loop))
+	for _, x := range w.rows {
+		b.ADDQ(imm(columns*x.size), x.first)
+	}
+	b.ADDQ(imm(4*columns), w.bias)
+	b.ADDQ(imm(4*columns), w.mult)
+	b.SUBQ(imm(columns), w.n)
+}
+
+// order loads v with the bytes of idx, widened to 32 bits: indices of VPERMD.
+func (b *builder) order(v reg.VecPhysical, idx ...byte) {
+	for half := range len(idx) / 8 {
+		word, x := b.GP64(), xmm(half)
+		b.MOVQ(operand.U64(binary.LittleEndian.Uint64(idx[8*half:])), word)
+		b.VMOVQ(word, x)
+	}
+	if len(idx) > 8 {
+		b.VPUNPCKLQDQ(xmm(1), xmm(0), xmm(0))
+	}
+	b.VPMOVZXBD(xmm(0), v)
+}
+
+func zeroField(residual bool) int {
+	if residual {
+		return offRZero
+	}
+	return offZero
+}
+
+// requantWalk emits the walk of the SSE4.1 kernels: for a block of columns, all rows. setup loads what the block's rows share, body
 // does one row, columns is how many columns a block has.
 type requantWalk struct {
 	dst, c, res, bias, mult, n reg.GPVirtual // of the block
@@ -169,67 +314,59 @@ func (w *requantWalk) block(b *builder, columns int, body func()) {
 
 var residualFields = []int{offLo, offHi, offAOff, offAMult, offBZero, offBMult, offRLo, offRHi}
 
+// requantAVX2: two rows of 16 columns at a time.
 func requantAVX2() asmFile {
 	f := asmFile{name: "s32u8_requant_avx2"}
 	for _, residual := range []bool{false, true} {
 		name := "S32U8RequantAVX2"
-		fields := []int{offLo, offHi}
 		if residual {
-			name, fields = "S32U8RequantAddAVX2", residualFields
+			name = "S32U8RequantAddAVX2"
 		}
 		f.funcs = append(f.funcs, asmFunc{name: name, sig: requantSig, doc: requantDoc(name, residual), emit: func(b *builder) {
 			p := b.arg("p")
-			zero := xmm(15)
-			b.VPBROADCASTW(mem(p, zeroField(residual)), zero)
-			k := b.consts(p, nil, ymms[7:], fields...)
-			w := b.requantWalk(residual)
-			b.Label("columns16")
-			b.CMPQ(w.n, imm(16))
-			b.JL(operand.LabelRef("rest"))
-			if !residual { // with the residual's constants there are no registers for two
-				bias0, bias1, mult0, mult1 := ymm(9), ymm(10), ymm(11), ymm(12)
-				b.VMOVDQU(mem(w.bias, 0), bias0)
-				b.VMOVDQU(mem(w.bias, 32), bias1)
-				b.VMOVUPS(mem(w.mult, 0), mult0)
-				b.VMOVUPS(mem(w.mult, 32), mult1)
-				w.block(b, 16, func() {
-					b.VPADDD(mem(w.acc, 0), bias0, ymm(0))
-					b.VPADDD(mem(w.acc, 32), bias1, ymm(1))
-					k.scale(ymm(0), mult0, false, nil, nil)
-					k.scale(ymm(1), mult1, false, nil, nil)
-					b.pack16(0, 1, 2, zero)
-					b.VMOVDQU(xmm(0), mem(w.d, 0))
-				})
-				b.JMP(operand.LabelRef("columns16"))
-			}
-			b.Label("rest")
-			b.TESTQ(w.n, w.n)
-			b.JE(operand.LabelRef("done"))
-			b.Label("columns8")
-			b.VMOVDQU(mem(w.bias, 0), ymm(5))
-			b.VMOVUPS(mem(w.mult, 0), ymm(6))
-			w.block(b, 8, func() {
-				full, stored := b.label("full"), b.label("stored")
-				b.VPADDD(mem(w.acc, 0), ymm(5), ymm(0))
-				var res operand.Op
-				if residual {
-					res = mem(w.r, 0)
+			e := b.epilogue(p, residual, ymms[5:])
+			order := ymm(15)
+			b.order(order, 0, 4, 1, 5, 2, 6, 3, 7)
+			w := b.requantPairs(residual)
+			b.Label("columns")
+			bias, mult := [2]operand.Op{mem(w.bias, 0), mem(w.bias, 32)}, [2]operand.Op{mem(w.mult, 0), mem(w.mult, 32)}
+			if !residual { // with the residual's constants there are no registers left
+				for j := range 2 {
+					b.VMOVDQU(bias[j], ymm(8+j))
+					b.VMOVUPS(mult[j], ymm(10+j))
+					bias[j], mult[j] = ymm(8+j), ymm(10+j)
 				}
-				k.scale(ymm(0), ymm(6), residual, res, ymm(1))
+			}
+			w.block(b, 16, func() {
+				full, stored := b.label("full"), b.label("stored")
+				for i := range 2 {
+					for j := range 2 {
+						v := ymm(2*i + j)
+						b.VMOVDQU(w.c.row(i, 32*j), v)
+						b.VPADDD(bias[j], v, v)
+						var res operand.Op
+						if residual {
+							res = w.res.row(i, 8*j)
+						}
+						e.round(v, mult[j], res, ymm(4))
+					}
+				}
+				e.pack(ymm(0), ymm(1), ymm(2), ymm(3))
+				b.VPERMD(ymm(0), order, ymm(0))
 				b.VEXTRACTI128(imm8(1), ymm(0), xmm(1))
-				b.VPACKSSDW(xmm(1), xmm(0), xmm(0))
-				b.VPADDW(zero, xmm(0), xmm(0))
-				b.VPACKUSWB(xmm(0), xmm(0), xmm(0))
-				b.CMPQ(w.n, imm(8))
+				b.CMPQ(w.n, imm(16))
 				b.JGE(operand.LabelRef(full))
-				b.storeBytes(xmm(0), w.n, w.d, 8)
+				b.storeBytes(xmm(0), w.n, w.dst.at, 16)
+				b.ADDQ(w.dst.stride, w.dst.at)
+				b.storeBytes(xmm(1), w.n, w.dst.at, 16)
+				b.SUBQ(w.dst.stride, w.dst.at)
 				b.JMP(operand.LabelRef(stored))
 				b.Label(full)
-				b.VMOVQ(xmm(0), mem(w.d, 0))
+				b.VMOVDQU(xmm(0), w.dst.row(0, 0))
+				b.VMOVDQU(xmm(1), w.dst.row(1, 0))
 				b.Label(stored)
 			})
-			b.JG(operand.LabelRef("columns8"))
-			b.Label("done")
+			b.JG(operand.LabelRef("columns"))
 			b.VZEROUPPER()
 			b.RET()
 		}})
@@ -247,33 +384,75 @@ func (b *builder) pack16(v0, v1, t int, zero reg.VecPhysical) {
 	b.VPSHUFD(imm8(0xD8), xmm(v0), xmm(v0))
 }
 
+// requantAVX512: two rows of 32 columns at a time, or with fewer columns under masks.
 func requantAVX512() asmFile {
 	f := asmFile{name: "s32u8_requant_avx512"}
 	for _, residual := range []bool{false, true} {
 		name := "S32U8RequantAVX512"
-		fields := []int{offLo, offHi, offZero}
 		if residual {
-			name, fields = "S32U8RequantAddAVX512", append([]int{offRZero}, residualFields...)
+			name = "S32U8RequantAddAVX512"
 		}
 		f.funcs = append(f.funcs, asmFunc{name: name, sig: requantSig, doc: requantDoc(name, residual), emit: func(b *builder) {
 			p := b.arg("p")
-			k := b.consts(p, nil, zmms[16:], fields...)
-			w := b.requantWalk(residual)
-			b.Label("columns")
-			b.tailMask(w.n, 16, reg.K1)
-			b.VMOVDQU64(mem(w.bias, 0), zmm(4))
-			b.VMOVUPS(mem(w.mult, 0), zmm(5))
-			w.block(b, 16, func() {
-				b.VPADDD(mem(w.acc, 0), zmm(4), zmm(0))
-				var res operand.Op
-				if residual {
-					res = mem(w.r, 0)
+			e := b.epilogue(p, residual, zmms[16:])
+			order := zmm(15)
+			b.order(order, 0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15)
+			w := b.requantPairs(residual)
+			bias, mult := [2]reg.VecPhysical{zmm(8), zmm(9)}, [2]reg.VecPhysical{zmm(10), zmm(11)}
+			all, part := reg.K1, [2]reg.Register{reg.K2, reg.K3}
+			columns := func(masked bool) {
+				for j := range 2 {
+					if masked {
+						b.VMOVDQU32_Z(mem(w.bias, 64*j), part[j], bias[j])
+						b.VMOVUPS_Z(mem(w.mult, 64*j), part[j], mult[j])
+					} else {
+						b.VMOVDQU32(mem(w.bias, 64*j), bias[j])
+						b.VMOVUPS(mem(w.mult, 64*j), mult[j])
+					}
 				}
-				k.scale(zmm(0), zmm(5), residual, res, zmm(1))
-				b.VPADDD(k.get(zeroField(residual)), zmm(0), zmm(0))
-				b.VPMOVDB(zmm(0), reg.K1, mem(w.d, 0))
-			})
-			b.JG(operand.LabelRef("columns"))
+				w.block(b, 32, func() {
+					for i := range 2 {
+						for j := range 2 {
+							v, t := zmm(2*i+j), zmm(4+2*i+j)
+							var res operand.Op
+							if masked {
+								b.VPADDD_Z(w.c.row(i, 64*j), bias[j], part[j], v)
+								if residual {
+									b.VPMOVZXBD_Z(w.res.row(i, 16*j), part[j], t)
+								}
+							} else {
+								b.VPADDD(w.c.row(i, 64*j), bias[j], v)
+								if residual {
+									res = w.res.row(i, 16*j)
+								}
+							}
+							e.round(v, mult[j], res, t)
+						}
+					}
+					e.pack(zmm(0), zmm(1), zmm(2), zmm(3))
+					b.VPERMD(zmm(0), order, zmm(0))
+					if masked {
+						b.VMOVDQU8(ymm(0), all, w.dst.row(0, 0))
+						b.VEXTRACTI64X4(imm8(1), zmm(0), ymm(0))
+						b.VMOVDQU8(ymm(0), all, w.dst.row(1, 0))
+					} else {
+						b.VMOVDQU(ymm(0), w.dst.row(0, 0))
+						b.VEXTRACTI64X4(imm8(1), zmm(0), w.dst.row(1, 0))
+					}
+				})
+			}
+			b.Label("columns")
+			b.CMPQ(w.n, imm(32))
+			b.JL(operand.LabelRef("rest"))
+			columns(false)
+			b.JNE(operand.LabelRef("columns"))
+			b.JMP(operand.LabelRef("done"))
+			b.Label("rest")
+			b.tailMask(w.n, 64, all)
+			b.KMOVW(all, part[0])
+			b.KSHIFTRD(imm8(16), all, part[1])
+			columns(true)
+			b.Label("done")
 			b.VZEROUPPER()
 			b.RET()
 		}})
