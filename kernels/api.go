@@ -158,7 +158,8 @@ type HeadI8 struct {
 	Maps    bool
 }
 
-// ConvF32 describes a float convolution; Weights are in the canonical order (padded to 4), float32 whatever the file holds.
+// ConvF32 describes a float convolution. The weights, in the canonical order (padded to 4), are float32 or IEEE halves: one
+// of Weights and Weights16 is nil. Halves stay halves in memory; the arithmetic is float32.
 // y = clamp(conv + bias [+ IO.In[1] if Residual], ClampLo, ClampHi). Inner clamp: with Residual, the convolution's own
 // result is first clamped to InnerLo, InnerHi. Padding is zero.
 type ConvF32 struct {
@@ -166,6 +167,7 @@ type ConvF32 struct {
 	Window           Window
 	Groups           int
 	Weights          []float32
+	Weights16        []uint16
 	Bias             []float32
 	ClampLo, ClampHi float32
 	Residual         bool
@@ -210,10 +212,12 @@ type ResizeF32 struct {
 	AlignCorners bool
 }
 
-// RFGAF32 is float attention with batch normalisation folded into the three convolutions. Weights as RFGAI8.
+// RFGAF32 is float attention with batch normalisation folded into the three convolutions. Weights as RFGAI8, or as halves:
+// one of WH and WH16 is nil, and one of WW and WW16.
 type RFGAF32 struct {
 	Shape      Shape
 	WC, WH, WW []float32
+	WH16, WW16 []uint16
 	BC, BH, BW []float32
 	A, B       float32
 }

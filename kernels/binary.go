@@ -1,9 +1,16 @@
 package kernels
 
-import "fmt"
+import (
+	"fmt"
+	"unsafe"
+)
 
 // PrepareAddI8 returns a quantized addition.
 func PrepareAddI8(c *BinaryI8) (*Prepared, error) {
+	return prepareAddI8(c, features)
+}
+
+func prepareAddI8(c *BinaryI8, available ISA) (*Prepared, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
@@ -14,46 +21,28 @@ func PrepareAddI8(c *BinaryI8) (*Prepared, error) {
 	if m := max(c.MultA, c.MultB); m > maxResidualMult {
 		return nil, fmt.Errorf("multiplier %g is above %g", m, float32(maxResidualMult))
 	}
-	// Each operand's product is one of 256 values.
-	ta, tb := realTable(c.MultA, c.ZeroA), realTable(c.MultB, c.ZeroB)
-	r := newRounder(c.Zero, c.Lo, c.Hi)
-	return portable(binaryStage("add", c.A, c.B,
-		func(y, a, b []byte) {
-			y, b = y[:len(a)], b[:len(a)]
-			for i, u := range a {
-				y[i] = r.store(ta[u] + tb[b[i]])
-			}
-		},
-		func(y, a []byte, b byte) {
-			y = y[:len(a)]
-			fb := tb[b]
-			for i, u := range a {
-				y[i] = r.store(ta[u] + fb)
-			}
-		})), nil
+	return c.stage("add", chooseRow(adders, available)), nil
 }
 
 // PrepareMulI8 returns a quantized multiplication. The product of two differences is at most 255*255: float32 holds it exactly.
 func PrepareMulI8(c *BinaryI8) (*Prepared, error) {
+	return prepareMulI8(c, features)
+}
+
+func prepareMulI8(c *BinaryI8, available ISA) (*Prepared, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	za, zb, m := c.ZeroA+128, c.ZeroB+128, c.MultA
-	r := newRounder(c.Zero, c.Lo, c.Hi)
-	return portable(binaryStage("mul", c.A, c.B,
-		func(y, a, b []byte) {
-			y, b = y[:len(a)], b[:len(a)]
-			for i, u := range a {
-				y[i] = r.store(float32(float32((int32(u)-za)*(int32(b[i])-zb)) * m))
-			}
-		},
-		func(y, a []byte, b byte) {
-			y = y[:len(a)]
-			vb := int32(b) - zb
-			for i, u := range a {
-				y[i] = r.store(float32(float32((int32(u)-za)*vb) * m))
-			}
-		})), nil
+	return c.stage("mul", chooseRow(mulers, available)), nil
+}
+
+// stage runs a kernel on runs of elements.
+func (c *BinaryI8) stage(name string, kernel *Row[binaryFunc]) *Prepared {
+	params := rescaling(c.ZeroA, c.MultA, c.Zero, c.Lo, c.Hi)
+	params.BZero, params.BMult = c.ZeroB+128, c.MultB
+	return kernel.prepared(binaryStage(name, c.A, c.B, func(y, a, b []byte) {
+		kernel.Fn(unsafe.SliceData(y), unsafe.SliceData(a), unsafe.SliceData(b), len(y), params)
+	}))
 }
 
 func (c *BinaryI8) check() error {
@@ -84,12 +73,6 @@ func PrepareAddF32(c *BinaryF32) (*Prepared, error) {
 			for i, v := range a {
 				y[i] = min(max(v+b[i], lo), hi)
 			}
-		},
-		func(y, a []float32, b float32) {
-			y = y[:len(a)]
-			for i, v := range a {
-				y[i] = min(max(v+b, lo), hi)
-			}
 		})), nil
 }
 
@@ -104,12 +87,6 @@ func PrepareMulF32(c *BinaryF32) (*Prepared, error) {
 			y, b = y[:len(a)], b[:len(a)]
 			for i, v := range a {
 				y[i] = min(max(v*b[i], lo), hi)
-			}
-		},
-		func(y, a []float32, b float32) {
-			y = y[:len(a)]
-			for i, v := range a {
-				y[i] = min(max(v*b, lo), hi)
 			}
 		})), nil
 }
@@ -137,8 +114,8 @@ func checkBroadcast(a, b, out Shape) error {
 	return nil
 }
 
-// binaryStage runs vector on runs of elements and, where b has one channel and a has more, scalar on each pixel.
-func binaryStage[T byte | float32](name string, as, bs Shape, vector func(y, a, b []T), scalar func(y, a []T, b T)) Stage {
+// binaryStage runs vector on runs of elements; where b has one channel and a has more, b's is repeated in scratch.
+func binaryStage[T byte | float32](name string, as, bs Shape, vector func(y, a, b []T)) Stage {
 	if as == bs {
 		return flatStage(name, as.Len(), func(io *IO, lo, hi int) {
 			vector(view[T](io.Out[0])[lo:hi], view[T](io.In[0])[lo:hi], view[T](io.In[1])[lo:hi])
@@ -153,8 +130,9 @@ func binaryStage[T byte | float32](name string, as, bs Shape, vector func(y, a, 
 		stepW = 0
 	}
 	w, c, row := as.W, as.C, as.W*as.C
-	return Stage{Name: name, Units: as.H, Run: func(io *IO, lo, hi int, _ []byte) {
+	return Stage{Name: name, Units: as.H, Scratch: 4 * c, Run: func(io *IO, lo, hi int, tmp []byte) {
 		y, a, b := view[T](io.Out[0]), view[T](io.In[0]), view[T](io.In[1])
+		repeated := view[T](tmp)[:c]
 		for h := lo; h < hi; h++ {
 			y, a, b := y[h*row:][:row], a[h*row:][:row], b[h*stepH:]
 			switch {
@@ -166,7 +144,10 @@ func binaryStage[T byte | float32](name string, as, bs Shape, vector func(y, a, 
 				}
 			default:
 				for x := range w {
-					scalar(y[x*c:][:c], a[x*c:][:c], b[x*stepW])
+					if x == 0 || stepW > 0 {
+						fill(repeated, b[x*stepW])
+					}
+					vector(y[x*c:][:c], a[x*c:][:c], repeated)
 				}
 			}
 		}

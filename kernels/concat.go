@@ -1,9 +1,18 @@
 package kernels
 
-import "fmt"
+import (
+	"fmt"
+	"unsafe"
 
-// PrepareConcatI8 returns a quantized concatenation.
+	"github.com/rfga-edge/rfga-edge/asm"
+)
+
+// PrepareConcatI8 returns a quantized concatenation. Parts that already have the output's scale and zero point are copied.
 func PrepareConcatI8(c *ConcatI8) (*Prepared, error) {
+	return prepareConcatI8(c, features)
+}
+
+func prepareConcatI8(c *ConcatI8, available ISA) (*Prepared, error) {
 	if err := checkConcat(c.In, c.Out, c.Axis); err != nil {
 		return nil, err
 	}
@@ -16,7 +25,8 @@ func PrepareConcatI8(c *ConcatI8) (*Prepared, error) {
 	if err := checkOutput(c.Zero, -128, 127); err != nil {
 		return nil, err
 	}
-	tables := make([]*byteTable, len(c.In))
+	kernel := chooseRow(rescalers, available)
+	parts := make([]*asm.Requant, len(c.In)) // nil copies
 	for i, m := range c.Mults {
 		if err := checkMult(fmt.Sprintf("input %d's", i), m); err != nil {
 			return nil, err
@@ -24,9 +34,17 @@ func PrepareConcatI8(c *ConcatI8) (*Prepared, error) {
 		if err := checkZero(fmt.Sprintf("input %d's", i), c.Zeros[i]); err != nil {
 			return nil, err
 		}
-		tables[i] = requantTable(c.Zeros[i], m, c.Zero, -128, 127).orNil()
+		if requantTable(c.Zeros[i], m, c.Zero, -128, 127).orNil() != nil {
+			parts[i] = rescaling(c.Zeros[i], m, c.Zero, -128, 127)
+		}
 	}
-	return portable(concatStage(c.In, c.Out, c.Axis, 1, tables)), nil
+	return kernel.prepared(concatStage(c.In, c.Out, c.Axis, 1, func(i int, y, x []byte) {
+		if parts[i] == nil {
+			copy(y, x)
+			return
+		}
+		kernel.Fn(unsafe.SliceData(y), unsafe.SliceData(x), len(x), parts[i])
+	})), nil
 }
 
 // PrepareConcatF32 returns a float concatenation.
@@ -34,7 +52,7 @@ func PrepareConcatF32(c *ConcatF32) (*Prepared, error) {
 	if err := checkConcat(c.In, c.Out, c.Axis); err != nil {
 		return nil, err
 	}
-	return portable(concatStage(c.In, c.Out, c.Axis, 4, make([]*byteTable, len(c.In)))), nil
+	return portable(concatStage(c.In, c.Out, c.Axis, 4, func(_ int, y, x []byte) { copy(y, x) })), nil
 }
 
 func checkConcat(in []Shape, out Shape, axis int) error {
@@ -71,28 +89,28 @@ func checkConcat(in []Shape, out Shape, axis int) error {
 	return nil
 }
 
-// concatStage copies through tables; elements are elem bytes. Its units are rows of the output.
-func concatStage(in []Shape, out Shape, axis, elem int, tables []*byteTable) Stage {
+// concatStage calls move for runs of each input i; elements are elem bytes. Its units are rows of the output.
+func concatStage(in []Shape, out Shape, axis, elem int, move func(i int, y, x []byte)) Stage {
 	outRow, outPixel := out.W*out.C*elem, out.C*elem
 	return Stage{Name: "concat", Units: out.H, Run: func(io *IO, lo, hi int, _ []byte) {
 		at := 0 // rows, or bytes within a row or pixel, that the inputs before i fill
 		for i, s := range in {
-			x, y, t := io.In[i], io.Out[0], tables[i]
+			x, y := io.In[i], io.Out[0]
 			row, pixel := s.W*s.C*elem, s.C*elem
 			switch axis {
 			case 1:
 				if a, b := max(lo, at), min(hi, at+s.H); a < b {
-					t.apply(y[a*row:b*row], x[(a-at)*row:(b-at)*row])
+					move(i, y[a*row:b*row], x[(a-at)*row:(b-at)*row])
 				}
 				at += s.H
 			case 2:
 				for h := lo; h < hi; h++ {
-					t.apply(y[h*outRow+at:][:row], x[h*row:][:row])
+					move(i, y[h*outRow+at:][:row], x[h*row:][:row])
 				}
 				at += row
 			case 3:
 				for p := lo * out.W; p < hi*out.W; p++ {
-					t.apply(y[p*outPixel+at:][:pixel], x[p*pixel:][:pixel])
+					move(i, y[p*outPixel+at:][:pixel], x[p*pixel:][:pixel])
 				}
 				at += pixel
 			}

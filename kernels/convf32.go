@@ -1,19 +1,38 @@
 package kernels
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+	"unsafe"
+)
 
-// A float convolution's unit is a block of output positions times a block of channels; the matrix product sees the same
+// PrepareConvF32 returns a float convolution: the window's values as rows of a matrix, times the weights. Without a kernel
+// for this CPU it is computed by the registered matrix product.
+func PrepareConvF32(c *ConvF32) (*Prepared, error) {
+	return prepareConvF32(c, features, cacheL2())
+}
+
+func prepareConvF32(c *ConvF32, available ISA, l2 int) (*Prepared, error) {
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	if family := chooseGEMMF32(available, c.Out.C/c.Groups); family != nil {
+		if g := newWinoF32(c, family, available, l2); g != nil {
+			return g.prepared(), nil
+		}
+		return newConvF32(c, family, available, l2).prepared(), nil
+	}
+	return c.prepareMatMul(), nil
+}
+
+// With a registered product a unit is a block of output positions times a block of channels; the product sees the same
 // block whatever the threads.
 const (
 	convRows = 64
 	convCols = 256
 )
 
-// PrepareConvF32 returns a float convolution: the window's values as rows of a matrix, times the weights.
-func PrepareConvF32(c *ConvF32) (*Prepared, error) {
-	if err := c.check(); err != nil {
-		return nil, err
-	}
+func (c *ConvF32) prepareMatMul() *Prepared {
 	matMul, name, why := currentMatMul()
 	inGroup, outGroup := c.In.C/c.Groups, c.Out.C/c.Groups
 	depth, taps := c.Window.KH*c.Window.KW*inGroup, c.Window.KH*c.Window.KW
@@ -22,8 +41,9 @@ func PrepareConvF32(c *ConvF32) (*Prepared, error) {
 	for o := range c.Out.C {
 		group := packed[o/outGroup*depth*outGroup:]
 		for t := range taps {
-			for i, w := range c.Weights[(o*taps+t)*pad:][:inGroup] {
-				group[(t*inGroup+i)*outGroup+o%outGroup] = w
+			at := (o*taps + t) * pad
+			for i := range inGroup {
+				group[(t*inGroup+i)*outGroup+o%outGroup] = c.weight(at + i)
 			}
 		}
 	}
@@ -36,10 +56,10 @@ func PrepareConvF32(c *ConvF32) (*Prepared, error) {
 	direct := taps == 1 && c.Window.StrideH == 1 && c.Window.StrideW == 1 && c.Window.Pad == [4]int{}
 	scratch := 0
 	if !direct {
-		scratch = 4 * min(convRows, positions) * depth
+		scratch = 4*min(convRows, positions)*depth + Slack
 	}
 	conv := *c
-	conv.Weights = nil // packed: lets go of the caller's
+	conv.Weights, conv.Weights16 = nil, nil // packed: lets go of the caller's
 	run := func(io *IO, lo, hi int, tmp []byte) {
 		x, y := view[float32](io.In[0]), view[float32](io.Out[0])
 		var other []float32
@@ -55,7 +75,7 @@ func PrepareConvF32(c *ConvF32) (*Prepared, error) {
 			if !direct {
 				a, lda = view[float32](tmp), depth
 				if block != gathered {
-					conv.gather(a, x, g*inGroup, inGroup, p0, m)
+					conv.gather(a, depth, x, g*inGroup, p0, m)
 					gathered = block
 				}
 			}
@@ -77,7 +97,15 @@ func PrepareConvF32(c *ConvF32) (*Prepared, error) {
 		Kernel: name, Why: why,
 		MACs:   int64(positions) * int64(c.Out.C) * int64(depth),
 		Packed: 4 * len(packed),
-	}, nil
+	}
+}
+
+// weight returns weight i in the canonical order, whatever form it has.
+func (c *ConvF32) weight(i int) float32 {
+	if c.Weights16 != nil {
+		return HalfToFloat(c.Weights16[i])
+	}
+	return c.Weights[i]
 }
 
 func (c *ConvF32) check() error {
@@ -87,7 +115,10 @@ func (c *ConvF32) check() error {
 	if c.Groups < 1 || c.In.C%c.Groups != 0 || c.Out.C%c.Groups != 0 {
 		return fmt.Errorf("%d groups do not divide %d input and %d output channels", c.Groups, c.In.C, c.Out.C)
 	}
-	return checkWeights(len(c.Weights), c.Out.C, c.Window.KH, c.Window.KW, c.In.C/c.Groups)
+	if len(c.Weights16) != 0 && len(c.Weights) != 0 {
+		return errors.New("weights both as float32 and as halves")
+	}
+	return checkWeights(len(c.Weights)+len(c.Weights16), c.Out.C, c.Window.KH, c.Window.KW, c.In.C/c.Groups)
 }
 
 // checkWeights checks the length of weights in the canonical order.
@@ -119,31 +150,61 @@ func checkConvF32(w *Window, in, out Shape, bias []float32, lo, hi float32, resi
 	return checkClamp(lo, hi)
 }
 
-// gather writes the windows of positions p0..p0+m-1, channels c0..c0+n-1, as rows.
-func (c *ConvF32) gather(dst, x []float32, c0, n, p0, m int) {
+// gather writes the windows of positions p0..p0+m-1, channels c0..c0+I/groups-1, as rows lda elements apart.
+func (c *ConvF32) gather(dst []float32, lda int, x []float32, c0, p0, m int) {
+	w, n := &c.Window, c.In.C/c.Groups
+	oh, ow := p0/c.Out.W, p0%c.Out.W
+	for i := range m {
+		c.gatherRow(dst[i*lda:][:w.KH*w.KW*n], x[c0:], n, oh*w.StrideH-w.Pad[0], ow*w.StrideW-w.Pad[1])
+		if ow++; ow == c.Out.W {
+			oh, ow = oh+1, 0
+		}
+	}
+}
+
+// gatherRow writes the window whose first tap is pixel ih, iw, n channels of each.
+func (c *ConvF32) gatherRow(dst, x []float32, n, ih, iw int) {
 	w := &c.Window
-	for p := p0; p < p0+m; p++ {
-		oh, ow := p/c.Out.W, p%c.Out.W
-		h0, h1, ih := taps(oh, w.StrideH, w.DilationH, w.KH, w.Pad[0], c.In.H)
-		w0, w1, iw := taps(ow, w.StrideW, w.DilationW, w.KW, w.Pad[1], c.In.W)
-		for kh := range w.KH {
-			row := dst[:w.KW*n]
-			dst = dst[w.KW*n:]
-			if kh < h0 || kh >= h1 {
-				clear(row)
-				continue
-			}
-			clear(row[:w0*n])
-			clear(row[w1*n:])
-			src := x[((ih+kh*w.DilationH)*c.In.W)*c.In.C+c0:]
-			if w.DilationW == 1 && n == c.In.C {
-				copy(row[w0*n:w1*n], src[max(0, iw+w0)*n:])
-				continue
-			}
-			for kw := w0; kw < w1; kw++ {
-				copy(row[kw*n:][:n], src[(iw+kw*w.DilationW)*c.In.C:])
+	runs := w.DilationW == 1 && n == c.In.C && iw >= 0 && iw+w.KW <= c.In.W // a row of the window is a run of the input
+	if runs && w.KW*n <= shortRun && ih >= 0 && ih+(w.KH-1)*w.DilationH < c.In.H {
+		gatherShort(unsafe.SliceData(dst), at(x, (ih*c.In.W+iw)*n), w.DilationH*c.In.W*n, w.KH, w.KW*n)
+		return
+	}
+	for range w.KH {
+		row := dst[:w.KW*n]
+		dst = dst[len(row):]
+		switch {
+		case ih < 0 || ih >= c.In.H:
+			clear(row)
+		case runs:
+			copy(row, x[(ih*c.In.W+iw)*n:])
+		default:
+			for kw := range w.KW {
+				to := row[kw*n:][:n]
+				if px := iw + kw*w.DilationW; px < 0 || px >= c.In.W {
+					clear(to)
+				} else {
+					copy(to, x[(ih*c.In.W+px)*c.In.C:])
+				}
 			}
 		}
+		ih += w.DilationH
+	}
+}
+
+// shortRun is the length up to which a run is copied by moves of 16 elements. What they write too much belongs to the
+// next run, which comes later, to the next row, likewise, or to the slack behind the last; what they read too much is within
+// the input's slack.
+const shortRun = 32
+
+// gatherShort copies count runs of n elements, step elements apart.
+func gatherShort(dst, src *float32, step, count, n int) {
+	for range count {
+		*(*[16]float32)(unsafe.Pointer(dst)) = *(*[16]float32)(unsafe.Pointer(src))
+		if n > 16 {
+			*(*[16]float32)(unsafe.Pointer(forward(dst, 64))) = *(*[16]float32)(unsafe.Pointer(forward(src, 64)))
+		}
+		dst, src = forward(dst, 4*n), forward(src, 4*step)
 	}
 }
 
@@ -178,49 +239,5 @@ func clampAdd(y, other []float32, innerLo, innerHi, lo, hi float32) {
 	for i, v := range y {
 		v = min(max(v, innerLo), innerHi) + other[i]
 		y[i] = min(max(v, lo), hi)
-	}
-}
-
-// PrepareDepthwiseF32 returns a float depthwise convolution; a unit is a row of the output.
-func PrepareDepthwiseF32(c *DepthwiseF32) (*Prepared, error) {
-	if err := checkConvF32(&c.Window, c.In, c.Out, c.Bias, c.ClampLo, c.ClampHi, c.Residual, c.InnerLo, c.InnerHi); err != nil {
-		return nil, err
-	}
-	if c.In.C != c.Out.C {
-		return nil, fmt.Errorf("input has %d channels, output %d", c.In.C, c.Out.C)
-	}
-	if err := checkWeights(len(c.Weights), 1, c.Window.KH, c.Window.KW, c.In.C); err != nil {
-		return nil, err
-	}
-	conv := *c
-	p := portable(Stage{Name: "depthwise", Units: c.Out.H, Run: func(io *IO, lo, hi int, _ []byte) { conv.rows(io, lo, hi) }})
-	p.MACs = int64(c.Out.Len()) * int64(c.Window.KH) * int64(c.Window.KW)
-	return p, nil
-}
-
-func (c *DepthwiseF32) rows(io *IO, lo, hi int) {
-	x, y, w, n := view[float32](io.In[0]), view[float32](io.Out[0]), &c.Window, c.In.C
-	for oh := lo; oh < hi; oh++ {
-		h0, h1, ih := taps(oh, w.StrideH, w.DilationH, w.KH, w.Pad[0], c.In.H)
-		for ow := range c.Out.W {
-			w0, w1, iw := taps(ow, w.StrideW, w.DilationW, w.KW, w.Pad[1], c.In.W)
-			at := (oh*c.Out.W + ow) * n
-			y := y[at:][:n]
-			setRows(y, 1, n, n, bias(c.Bias, 0, n))
-			for kh := h0; kh < h1; kh++ {
-				for kw := w0; kw < w1; kw++ {
-					x := x[((ih+kh*w.DilationH)*c.In.W+iw+kw*w.DilationW)*n:][:len(y)]
-					f := c.Weights[(kh*w.KW+kw)*padded4(n):][:len(y)]
-					for i := range y {
-						y[i] += x[i] * f[i]
-					}
-				}
-			}
-			if c.Residual {
-				clampAdd(y, view[float32](io.In[1])[at:][:n], c.InnerLo, c.InnerHi, c.ClampLo, c.ClampHi)
-			} else {
-				clampRow(y, c.ClampLo, c.ClampHi)
-			}
-		}
 	}
 }

@@ -13,6 +13,9 @@ import (
 // It is a matrix product of OH*OW rows, one per output pixel, and KH*KW*I/groups terms by O/groups columns. Rows of a 1x1
 // convolution with stride 1 are pixels of the input as they lie there; others are gathered, a block at a time.
 func PrepareConvI8(c *ConvI8) (*Prepared, error) {
+	if p := prepareWinogradI8(c, features, cacheL2()); p != nil {
+		return p, nil
+	}
 	return prepareConvI8(c, features, cacheL2())
 }
 
@@ -32,14 +35,17 @@ type convI8 struct {
 	win     Window
 	groups  int
 	gi, go_ int // input and output channels of a group
-	k       int // KH*KW*gi
+	order   termOrder
+	k       int // terms of a row: KH*KW*order.run
 	kPad    int // k, rounded up to the kernel's KR
 	rows    int // OH*OW
 
 	family  []*GEMM // largest tile first; the last has one row
 	requant *Requantizer
 	widen   *Widener // for kernels with 16-bit operands, else nil
-	direct  bool     // rows are pixels of the input; with widen they are copied all the same
+	flip    *Flipper // for kernels that read values, else nil
+	direct  bool     // rows are pixels of the input
+	inPlace bool     // and are read there: the kernel takes them as they are stored
 
 	packed   []int8 // [groups][panels][kPad/KR][NR][KR]
 	panels   int    // of a group
@@ -49,7 +55,7 @@ type convI8 struct {
 	params   *asm.Requant
 	residual bool
 	raw      bool   // accumulators are the result
-	padRow   []byte // [groups][KW][gi] stored padding bytes
+	padRow   []byte // [groups][KW, or a slab's columns][gi] stored padding bytes
 	why      string
 
 	tile   int // rows of a unit
@@ -72,7 +78,6 @@ func newConvI8(c *ConvI8, available ISA, l2 int, raw bool) (*convI8, error) {
 	w := &c.Window
 	g := &convI8{in: c.In, out: c.Out, win: c.Window, groups: c.Groups, gi: c.In.C / c.Groups, go_: c.Out.C / c.Groups,
 		rows: c.Out.H * c.Out.W, raw: raw, residual: c.Residual != nil && !raw}
-	g.k = w.KH * w.KW * g.gi
 	g.direct = w.KH == 1 && w.KW == 1 && w.StrideH == 1 && w.StrideW == 1 && w.Pad == [4]int{}
 
 	mult := make([]float32, c.Out.C)
@@ -86,12 +91,8 @@ func newConvI8(c *ConvI8, available ISA, l2 int, raw bool) (*convI8, error) {
 	if err != nil {
 		return nil, err
 	}
-	g.family = chooseGEMM(available, proved.pairSafe, g.go_)
+	g.choose(c, available, proved.pairSafe)
 	g.requant = chooseRequantizer(available, g.residual)
-	if g.family[0].A == S16 {
-		g.widen = chooseWidener(available)
-	}
-	g.why = why(g.family[0], available, proved.pairSafe)
 	if err := g.pack(c, proved, mult); err != nil {
 		return nil, err
 	}
@@ -108,7 +109,7 @@ func (g *convI8) prepared() *Prepared {
 		Stages: []Stage{{Name: "conv", Units: units, Scratch: g.block.size, Run: g.run}},
 		Kernel: g.family[0].Name,
 		Why:    g.why,
-		MACs:   int64(g.rows) * int64(g.out.C) * int64(g.k),
+		MACs:   int64(g.rows) * int64(g.out.C) * int64(g.win.KH*g.win.KW*g.gi),
 		Packed: len(g.packed) + 8*len(g.bias),
 	}
 }
@@ -171,21 +172,15 @@ func padByte(pad []int8, zero int32, ch int) byte {
 type proof struct {
 	pairSafe bool
 	sums     []int64 // of each output channel's weights
+	reach    int64   // the largest range of any output channel's sum, over all inputs of 0..255
 }
 
 // channelSums adds up one channel's weights by sign, and checks their range.
 type channelSums struct{ pos, neg int64 }
 
 func (s *channelSums) add(run []int8) (ok bool) {
-	ok = true
-	for _, w := range run {
-		if w > 0 {
-			s.pos += int64(w)
-		} else {
-			s.neg += int64(w)
-			ok = ok && w != math.MinInt8
-		}
-	}
+	pos, neg, _, ok := scanWeights(run)
+	s.pos, s.neg = s.pos+pos, s.neg+neg
 	return ok
 }
 
@@ -222,8 +217,8 @@ func foldBias(bias []int32, ch int, zero, offset int32, sum int64) int32 {
 // prove reads the weights once: range, accumulator bounds, sums and the pair rule.
 //
 // VPMADDUBSW cannot saturate if in every pair of neighbours along K the positive weights add up to at most 128, and the
-// negative ones to at least -128. Pairs are taken in packed order. With an even number of input channels these are
-// channels 2j and 2j+1 of one tap; with an odd number pairs straddle taps, and it is those that are checked.
+// negative ones to at least -128. With an even number of input channels these are channels 2j and 2j+1 of one tap; with an odd
+// number pairs straddle taps, and it is those of the natural order that are checked; see pairSafe for another.
 func (c *ConvI8) prove() (*proof, error) {
 	gi := c.In.C / c.Groups
 	run, taps := padded4(gi), c.Window.KH*c.Window.KW
@@ -231,15 +226,17 @@ func (c *ConvI8) prove() (*proof, error) {
 	k := make([]int8, taps*gi)
 	for o := range c.Out.C {
 		filter := c.filter(k, o, taps, gi, run)
-		var s channelSums
-		if !s.add(filter) {
+		pos, neg, safe, ok := scanWeights(filter)
+		if !ok {
 			return nil, errMinWeight(o)
 		}
+		s := channelSums{pos, neg}
 		if err := s.check(o, c.Bias, c.ZeroIn); err != nil {
 			return nil, err
 		}
-		p.sums[o] = s.pos + s.neg
-		p.pairSafe = p.pairSafe && pairsSafe(filter)
+		p.sums[o] = pos + neg
+		p.reach = max(p.reach, 255*(pos-neg))
+		p.pairSafe = p.pairSafe && safe
 	}
 	return p, nil
 }
@@ -256,17 +253,6 @@ func (c *ConvI8) filter(k []int8, o, taps, gi, run int) []int8 {
 	return k
 }
 
-func pairsSafe(w []int8) bool {
-	for len(w) >= 2 {
-		a, b := int(w[0]), int(w[1])
-		if max(a, 0)+max(b, 0) > 128 || min(a, 0)+min(b, 0) < -128 {
-			return false
-		}
-		w = w[2:]
-	}
-	return true
-}
-
 // pack lays the weights out in panels and folds the zero point into the bias.
 func (g *convI8) pack(c *ConvI8, p *proof, mult []float32) error {
 	main := g.family[0]
@@ -281,25 +267,42 @@ func (g *convI8) pack(c *ConvI8, p *proof, mult []float32) error {
 	g.bias = aligned[int32](g.groups * g.panels * nr)
 	g.mult = aligned[float32](g.groups * g.panels * nr)
 
-	taps := g.win.KH * g.win.KW
-	buf := make([]int8, g.k)
-	for o := range c.Out.C {
-		group, n := o/g.go_, o%g.go_
-		filter := c.filter(buf, o, taps, g.gi, padded4(g.gi))
-		to := ((group*g.panels+n/nr)*g.panelLen + n%nr*kr)
-		for len(filter) > 0 {
-			filter = filter[copy(g.packed[to:to+kr], filter):]
-			to += nr * kr
+	taps, run := g.win.KH*g.win.KW, padded4(g.gi)
+	natural := g.order == termOrder{run: g.gi}
+	var buf, filter []int8
+	if run != g.gi || !natural {
+		buf, filter = make([]int8, nr*g.k), make([]int8, taps*g.gi)
+	}
+	columns := make([][]int8, 0, nr)
+	for panel := range g.groups * g.panels {
+		first := panel/g.panels*g.go_ + panel%g.panels*nr
+		columns = columns[:0]
+		for o := first; o < min(first+nr, (panel/g.panels+1)*g.go_); o++ {
+			var k []int8
+			if buf != nil {
+				k = buf[(o-first)*g.k:][:g.k]
+			}
+			if natural {
+				k = c.filter(k, o, taps, g.gi, run)
+			} else {
+				g.order.arrange(k, c.filter(filter, o, taps, g.gi, run), &g.win, g.gi)
+			}
+			columns = append(columns, k)
+			at := panel*nr + o - first
+			g.bias[at], g.mult[at] = foldBias(c.Bias, o, c.ZeroIn, main.A.Bias(), p.sums[o]), mult[o]
 		}
-		at := group*g.panels*nr + n
-		g.bias[at], g.mult[at] = foldBias(c.Bias, o, c.ZeroIn, main.A.Bias(), p.sums[o]), mult[o]
+		packPanel(g.packed[panel*g.panelLen:][:g.panelLen], columns, nr, kr)
 	}
 
-	g.padRow = make([]byte, g.win.KW*c.In.C)
+	runs := g.win.KW
+	if g.order.slab {
+		runs = g.slabColumns()
+	}
+	g.padRow = aligned[byte](runs * c.In.C)
 	for group := range g.groups {
-		for kx := range g.win.KW {
+		for kx := range runs {
 			for i := range g.gi {
-				g.padRow[(group*g.win.KW+kx)*g.gi+i] = padByte(c.PadValue, c.ZeroIn, group*g.gi+i)
+				g.padRow[(group*runs+kx)*g.gi+i] = padByte(c.PadValue, c.ZeroIn, group*g.gi+i)
 			}
 		}
 	}

@@ -7,9 +7,10 @@ type blocking struct {
 	rows   int // rows of a block: a whole number of tiles, their operands and results meant to stay in L2
 	batch  int // rows that go to one call of the requantizer, their accumulators meant to stay in L1
 	lda    int // bytes from row to row of gathered operands
-	offRow int // scratch: one gathered row before it is widened
+	pitch  int // bytes from slab to slab
+	offRow int // scratch: one gathered row, or slab, before it is widened
 	offC   int // accumulators
-	offA   int // gathered rows
+	offA   int // gathered rows, or slabs
 	size   int
 }
 
@@ -28,23 +29,33 @@ func (g *convI8) plan(l2 int) {
 		l2 = defaultL2
 	}
 	g.tile = main.MR
+	if g.order.slab {
+		g.tile = g.out.W
+	}
 	tiles := ceilDiv(g.rows, g.tile)
 	// With few rows there is more to share out in the columns. Gathering is repeated for every share, so it wants fewer.
 	limit := minUnits
-	if !g.direct || g.widen != nil {
+	if !g.inPlace {
 		limit = minUnits / 2
 	}
 	g.nSplit = tiles < limit && g.groups*g.panels > 1
 
 	b := &g.block
-	perRow := g.kPad*main.A.Size() + g.go_
-	b.rows = min(max(l2/2/perRow/g.tile, 1), tiles) * g.tile
-	b.batch = max(accumBytes/(4*main.NR)/g.tile, 1) * g.tile
-
-	b.lda = g.kPad * main.A.Size()
-	if g.direct && g.widen == nil {
+	line := g.kPad // of stored bytes, gathered at once
+	switch {
+	case g.inPlace:
 		b.lda = g.in.C
+	case g.order.slab:
+		column := g.win.KH * g.order.run
+		b.lda, line = g.win.StrideW*column*main.A.Size(), g.slabColumns()*column
+	default:
+		b.lda = g.kPad * main.A.Size()
 	}
+	b.pitch = align64(line*main.A.Size() + Slack)
+	perRow := b.lda + g.go_
+	b.rows = min(max(l2/2/perRow/g.tile, 1), tiles) * g.tile
+	b.batch = max(accumBytes/(4*main.NR)/main.MR, 1) * main.MR
+
 	off := 0
 	take := func(n int) int {
 		at := off
@@ -52,9 +63,13 @@ func (g *convI8) plan(l2 int) {
 		return at
 	}
 	b.offC = take(4 * b.batch * main.NR)
-	b.offRow = take(g.kPad + Slack)
+	b.offRow = take(line + Slack)
 	b.offA = off
-	if !g.direct || g.widen != nil {
+	switch {
+	case g.inPlace:
+	case g.order.slab:
+		take(b.rows/g.tile*b.pitch + 2*Slack)
+	default:
 		take(b.rows*b.lda + 2*Slack)
 	}
 	b.size = off
@@ -90,7 +105,7 @@ func (g *convI8) blockRows(io *IO, tmp []byte, r0, r1, p0, p1 int, have *span) {
 	for p := p0; p < p1; p++ {
 		group := p / g.panels
 		var a *byte
-		if g.direct && g.widen == nil {
+		if g.inPlace {
 			a = at(io.In[0], r0*g.in.C+group*g.gi)
 		} else {
 			if want := (span{group, r0, r1}); *have != want {
@@ -111,9 +126,16 @@ func (g *convI8) panel(io *IO, tmp []byte, a *byte, r0, r1, p, ch, n int) {
 	bias, mult := at(g.bias, p*main.NR), at(g.mult, p*main.NR)
 	acc := (*int32)(unsafe.Pointer(at(tmp, g.block.offC)))
 	lda, oc := g.block.lda, g.out.C
-	for r := r0; r < r1; r += g.block.batch {
-		rows := min(g.block.batch, r1-r)
-		g.product(acc, (*byte)(unsafe.Add(unsafe.Pointer(a), (r-r0)*lda)), lda, b, rows)
+	rows := 0
+	for r := r0; r < r1; r += rows {
+		rows = min(g.block.batch, r1-r)
+		from := (r - r0) * lda
+		if g.order.slab {
+			ox := r % g.out.W
+			rows = min(rows, g.out.W-ox)
+			from = (r-r0)/g.out.W*g.block.pitch + ox*lda
+		}
+		g.product(acc, (*byte)(unsafe.Add(unsafe.Pointer(a), from)), lda, b, rows)
 		if g.raw {
 			g.storeRaw(view[int32](io.Out[0])[r*oc+ch:], acc, bias, rows, n)
 			continue
@@ -152,36 +174,64 @@ func (g *convI8) product(acc *int32, a *byte, lda int, b *int8, rows int) {
 
 // gather writes the operands of rows r0..r1-1 into scratch, in the kernel's form.
 func (g *convI8) gather(x, tmp []byte, group, r0, r1 int) {
-	form := g.family[0].A
+	form, n := g.family[0].A, r1-r0
 	dst := tmp[g.block.offA:]
-	if g.direct && form == S16 && g.kPad == g.in.C { // rows follow each other without a gap on both sides
-		g.widen.Fn((*uint16)(unsafe.Pointer(unsafe.SliceData(dst))), at(x, r0*g.in.C), (r1-r0)*g.in.C)
+	if g.order.slab {
+		for oy := r0 / g.out.W; oy < r1/g.out.W; oy++ {
+			g.slab(dst, x, tmp[g.block.offRow:], group, oy)
+			dst = dst[g.block.pitch:]
+		}
+		return
+	}
+	if g.direct && form != U8 && g.kPad == g.in.C { // rows follow each other without a gap on both sides
+		if form == S16 {
+			g.widen.Fn((*uint16)(unsafe.Pointer(unsafe.SliceData(dst))), at(x, r0*g.in.C), n*g.in.C)
+		} else {
+			g.flip.Fn(unsafe.SliceData(dst), at(x, r0*g.in.C), n*g.in.C)
+		}
 		return
 	}
 	line := tmp[g.block.offRow:]
 	oy, ox := r0/g.out.W, r0%g.out.W
-	for range r1 - r0 {
+	for range n {
 		src := line
 		switch {
 		case g.direct:
 			src = x[(oy*g.out.W+ox)*g.in.C+group*g.gi:]
-		case form == U8:
-			g.gatherRow(dst, x, group, oy, ox)
-		default:
+		case form == S16:
 			g.gatherRow(line, x, group, oy, ox)
+		default:
+			g.gatherRow(dst, x, group, oy, ox)
 		}
-		switch form {
-		case S16:
+		switch {
+		case form == S16:
 			g.widen.Fn((*uint16)(unsafe.Pointer(unsafe.SliceData(dst))), unsafe.SliceData(src), g.k)
-		case S8:
-			for i, u := range src[:g.k] {
-				dst[i] = u ^ 0x80
-			}
+		case form == S8 && g.direct:
+			g.flip.Fn(unsafe.SliceData(dst), unsafe.SliceData(src), g.k)
 		}
 		dst = dst[g.block.lda:]
 		if ox++; ox == g.out.W {
 			oy, ox = oy+1, 0
 		}
+	}
+	if form == S8 && !g.direct { // in place, with what lies between the rows
+		p := at(tmp, g.block.offA)
+		g.flip.Fn(p, p, n*g.block.lda)
+	}
+}
+
+// slab gathers a slab in the kernel's form.
+func (g *convI8) slab(dst, x, line []byte, group, oy int) {
+	n := g.slabColumns() * g.win.KH * g.order.run
+	switch g.family[0].A {
+	case S16:
+		g.gatherSlab(line, x, group, oy)
+		g.widen.Fn((*uint16)(unsafe.Pointer(unsafe.SliceData(dst))), unsafe.SliceData(line), n)
+	case S8:
+		g.gatherSlab(dst, x, group, oy)
+		g.flip.Fn(unsafe.SliceData(dst), unsafe.SliceData(dst), n)
+	default:
+		g.gatherSlab(dst, x, group, oy)
 	}
 }
 

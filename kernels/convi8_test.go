@@ -190,6 +190,12 @@ var convCases = []convCase{
 	{name: "padding only", in: Shape{1, 1, 4}, o: 5, groups: 1, win: win(3, 1, 1, 3), padValue: true},
 	{name: "3x3 pair-safe", in: Shape{6, 6, 12}, o: 18, groups: 1, win: win(3, 1, 1, 1), safe: true, extreme: true},
 	{name: "3x3 pair-safe odd", in: Shape{6, 6, 7}, o: 18, groups: 1, win: win(3, 1, 1, 1), safe: true, extreme: true},
+	{name: "7x7 first layer", in: Shape{23, 30, 3}, o: 33, groups: 1, win: win(7, 2, 1, 3), padValue: true},
+	{name: "7x7 first layer pair-safe", in: Shape{19, 18, 3}, o: 17, groups: 1, win: win(7, 2, 1, 3), safe: true, extreme: true},
+	{name: "1x7", in: Shape{5, 31, 20}, o: 34, groups: 1, win: Window{KH: 1, KW: 7, StrideH: 1, StrideW: 1, DilationH: 1, DilationW: 1, Pad: [4]int{0, 3, 0, 3}}},
+	{name: "7x1", in: Shape{17, 5, 20}, o: 18, groups: 1, win: Window{KH: 7, KW: 1, StrideH: 1, StrideW: 1, DilationH: 2, DilationW: 1, Pad: [4]int{6, 0, 6, 0}}},
+	{name: "wide", in: Shape{4, 150, 2}, o: 40, groups: 1, win: win(3, 1, 1, 1), residual: true},
+	{name: "padding beyond the image", in: Shape{2, 3, 1}, o: 3, groups: 1, win: win(2, 3, 1, 9), padValue: true},
 	{name: "many rows", in: Shape{40, 40, 6}, o: 8, groups: 1, win: win(1, 1, 1)},
 }
 
@@ -286,6 +292,84 @@ func TestConvI8(t *testing.T) {
 			inRes.check(t)
 		})
 	}
+}
+
+// Every order of terms gives the same, whichever the estimate prefers.
+func TestTermOrders(t *testing.T) {
+	for i, cc := range convCases {
+		c, x, res := cc.build(rand.New(rand.NewPCG(uint64(i), 5)))
+		want := naiveConv(c, x, res)
+		in, inRes := storeGuarded(x), storeGuarded(res)
+		for _, isa := range variants() {
+			for _, order := range orderedConvs(t, c, isa) {
+				p := order.prepared()
+				for _, split := range []string{"whole", "single", "thirds"} {
+					out := newGuarded(c.Out.Len())
+					runStages(t, p, &IO{In: [][]byte{in.body, inRes.body}, Out: [][]byte{out.body}}, split)
+					out.check(t)
+					diff(t, fmt.Sprintf("%s, %s, %+v, %s", cc.name, p.Kernel, order.order, split), loadBytes(out.body), want, c.Out)
+				}
+			}
+		}
+	}
+}
+
+// orderedConvs returns the convolution in every order.
+func orderedConvs(t testing.TB, c *ConvI8, isa ISA) (list []*convI8) {
+	proved, err := c.prove()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; ; i++ {
+		g, err := newConvI8(c, isa, 1<<13, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		orders := g.orders()
+		if i == len(orders) {
+			return list
+		}
+		_, mult, _ := c.Requant.prepare(c.Out.C, c.Residual)
+		g.use(orders[i], isa, c.pairSafe(orders[i], proved.pairSafe))
+		if err := g.pack(c, proved, mult); err != nil {
+			t.Fatal(err)
+		}
+		g.plan(1 << 13)
+		list = append(list, g)
+	}
+}
+
+// FuzzConvI8 makes small convolutions of any geometry.
+func FuzzConvI8(f *testing.F) {
+	f.Add(uint64(1), []byte{7, 7, 3, 5, 3, 3, 2, 2, 1, 1, 1, 1, 1, 1, 0})
+	f.Add(uint64(2), []byte{5, 16, 12, 40, 1, 3, 1, 1, 1, 1, 0, 1, 0, 1, 2})
+	f.Fuzz(func(t *testing.T, seed uint64, b []byte) {
+		if len(b) < 15 {
+			t.Skip()
+		}
+		at := func(i, n int) int { return int(b[i]) % n }
+		cc := convCase{in: Shape{1 + at(0, 12), 1 + at(1, 34), 1 + at(2, 20)}, o: 1 + at(3, 40), groups: 1,
+			win: Window{KH: 1 + at(4, 5), KW: 1 + at(5, 5), StrideH: 1 + at(6, 3), StrideW: 1 + at(7, 3), DilationH: 1 + at(8, 2), DilationW: 1 + at(9, 2),
+				Pad: [4]int{at(10, 4), at(11, 4), at(12, 4), at(13, 4)}},
+			padValue: b[14]&1 != 0, residual: b[14]&2 != 0, safe: b[14]&4 != 0, extreme: b[14]&8 != 0}
+		if b[14]&16 != 0 && cc.in.C%2 == 0 && cc.o%2 == 0 {
+			cc.groups = 2
+		}
+		if out := cc.win.outSize(cc.in, cc.o); out.H < 1 || out.W < 1 || checkWindow(&cc.win, cc.in, out, false) != nil {
+			t.Skip()
+		}
+		c, x, res := cc.build(rand.New(rand.NewPCG(seed, 9)))
+		want := naiveConv(c, x, res)
+		in, inRes := storeGuarded(x), storeGuarded(res)
+		for _, isa := range variants() {
+			for _, order := range orderedConvs(t, c, isa) {
+				p, out := order.prepared(), newGuarded(c.Out.Len())
+				runStages(t, p, &IO{In: [][]byte{in.body, inRes.body}, Out: [][]byte{out.body}}, "thirds")
+				out.check(t)
+				diff(t, fmt.Sprintf("%s, %+v", p.Kernel, order.order), loadBytes(out.body), want, c.Out)
+			}
+		}
+	})
 }
 
 func diff(t testing.TB, what string, got, want []int8, s Shape) {
@@ -447,20 +531,6 @@ func TestConvI8DoesNotAllocate(t *testing.T) {
 			if n := testing.AllocsPerRun(3, func() { s.Run(io, 0, s.Units, tmp) }); n != 0 {
 				t.Errorf("%s, %s: %v allocations a run", cc.name, p.Kernel, n)
 			}
-		}
-	}
-}
-
-func TestPairsSafe(t *testing.T) {
-	for _, test := range []struct {
-		w    []int8
-		want bool
-	}{
-		{[]int8{127, 1}, true}, {[]int8{127, 2}, false}, {[]int8{-127, -1}, true}, {[]int8{-127, -2}, false},
-		{[]int8{127, -127}, true}, {[]int8{0, 127, 127, 0}, true}, {[]int8{64, 64, 127}, true}, {[]int8{0, 0, 65, 64}, false},
-	} {
-		if got := pairsSafe(test.w); got != test.want {
-			t.Errorf("pairsSafe(%d) = %v, want %v", test.w, got, test.want)
 		}
 	}
 }

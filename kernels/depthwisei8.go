@@ -7,8 +7,8 @@ import (
 	"github.com/rfga-edge/rfga-edge/asm"
 )
 
-// PrepareDepthwiseI8 returns a quantized depthwise convolution. Where the whole window lies inside the image the kernel
-// reads the input in place; under the border the window is copied first, with its padding.
+// PrepareDepthwiseI8 returns a quantized depthwise convolution. The rows of the input that a row of the output needs are copied
+// into scratch, each once, with their padding: there no window knows of a border.
 func PrepareDepthwiseI8(c *DepthwiseI8) (*Prepared, error) {
 	return prepareDepthwiseI8(c, features)
 }
@@ -18,7 +18,9 @@ type depthwiseI8 struct {
 	in, out  Shape
 	win      Window
 	kernel   *Depthwise
-	taps     int // rounded up to the kernel's KR
+	byColumn bool // taps are in the order of a Depthwise3x3
+	fold     int  // neighbouring pixels that the kernel takes for one of fold times the channels
+	taps     int  // rounded up to the kernel's KR
 	packed   []byte
 	bias     []int32
 	mult     []float32
@@ -26,13 +28,21 @@ type depthwiseI8 struct {
 	residual bool
 	padRow   []byte // [C] stored padding bytes
 
-	inside    []int // offsets of the taps in the input
-	patch     []int // in a copied window, [KH*KW][channels of a unit]
-	channels  int   // of a unit, a multiple of CR unless it is all of them
-	blocks    int   // of channels
-	firstFull int   // output columns whose window lies inside the image's width
-	endFull   int
+	channels int // of a unit, a multiple of CR unless it is all of them
+	blocks   int // of channels
+	ring     depthwiseRing
 }
+
+// depthwiseRing is the layout of the scratch: offsets of the taps, which input row each slot holds, the slots, and one more
+// that holds padding.
+type depthwiseRing struct {
+	columns, slots, pitch int
+	offRows, offSlots     int
+	size                  int
+}
+
+// maxRing bounds the scratch of one worker: a forged file could ask for padding without end.
+const maxRing = 1 << 26
 
 func prepareDepthwiseI8(c *DepthwiseI8, available ISA) (*Prepared, error) {
 	if err := c.check(); err != nil {
@@ -44,23 +54,64 @@ func prepareDepthwiseI8(c *DepthwiseI8, available ISA) (*Prepared, error) {
 	if d.params, mult, err = c.Requant.prepare(c.Out.C, c.Residual); err != nil {
 		return nil, err
 	}
-	taps := c.Window.KH * c.Window.KW
-	d.kernel = chooseDepthwise(available, d.residual, c.In.C, taps)
+	d.choose(available)
 	if err := d.pack(c, mult); err != nil {
 		return nil, err
 	}
-	d.plan()
+	if err := d.plan(); err != nil {
+		return nil, err
+	}
 	why := d.kernel.ISA.String() + ", exact for any weights"
 	if d.kernel.ISA == Portable {
 		why = "no SIMD kernel available"
 	}
 	return &Prepared{
-		Stages: []Stage{{Name: "depthwise", Units: d.out.H * d.blocks, Scratch: align64(taps*d.channels + Slack), Run: d.run}},
+		Stages: []Stage{{Name: "depthwise", Units: d.out.H * d.blocks, Scratch: d.ring.size, Run: d.run}},
 		Kernel: d.kernel.Name,
 		Why:    why,
-		MACs:   int64(c.Out.H) * int64(c.Out.W) * int64(c.Out.C) * int64(taps),
+		MACs:   int64(c.Out.H) * int64(c.Out.W) * int64(c.Out.C) * int64(c.Window.KH*c.Window.KW),
 		Packed: len(d.packed) + 8*len(d.bias),
 	}, nil
+}
+
+// choose takes the kernel with the highest rate, idle channels and taps counting against it. With stride 1, some neighbouring
+// pixels lie side by side in the input as they do in the output, and make one pixel of more channels: it may fill a block
+// better.
+func (d *depthwiseI8) choose(available ISA) {
+	w, c := &d.win, d.in.C
+	folds := 1
+	if w.StrideW == 1 {
+		folds = max(min(4, d.out.W/4), 1)
+	}
+	best := 0.0
+	consider := func(k *Depthwise, byColumn bool, fold int) {
+		if k.Residual != d.residual || k.ISA&^available != 0 {
+			return
+		}
+		n := c * fold
+		full := ceilDiv(n, k.CR) * k.CR * ceilDiv(w.KH*w.KW, k.KR) * k.KR
+		if score := float64(k.Rate) * float64(n*w.KH*w.KW) / float64(full); score > best {
+			best, d.kernel, d.byColumn, d.fold = score, k, byColumn, fold
+		}
+	}
+	for fold := 1; fold <= folds; fold++ {
+		for i := range depthwises {
+			consider(&depthwises[i], false, fold)
+		}
+		for i := range depthwises3x3 {
+			if k := &depthwises3x3[i]; w.KH == 3 && w.KW == 3 && k.Stride == w.StrideW*fold {
+				consider(&k.Depthwise, true, fold)
+			}
+		}
+	}
+}
+
+// place is where tap ky, kx is in the kernel's order.
+func (d *depthwiseI8) place(ky, kx int) int {
+	if d.byColumn {
+		return kx*d.kernel.KR + ky
+	}
+	return ky*d.win.KW + kx
 }
 
 func (c *DepthwiseI8) check() error {
@@ -92,10 +143,10 @@ func (c *DepthwiseI8) check() error {
 
 // pack lays weights, biases and multipliers out in the kernel's blocks of channels, and checks every sum.
 func (d *depthwiseI8) pack(c *DepthwiseI8, mult []float32) error {
-	k := d.kernel
-	taps := c.Window.KH * c.Window.KW
+	k, w := d.kernel, &c.Window
+	taps := w.KH * w.KW
 	d.taps = ceilDiv(taps, k.KR) * k.KR
-	blocks := ceilDiv(c.In.C, k.CR)
+	blocks := ceilDiv(c.In.C*d.fold, k.CR)
 	weights := make([]int8, blocks*d.taps*k.CR)
 	d.bias = aligned[int32](blocks * k.CR)
 	d.mult = aligned[float32](blocks * k.CR)
@@ -112,16 +163,20 @@ func (d *depthwiseI8) pack(c *DepthwiseI8, mult []float32) error {
 		if err := s.check(ch, c.Bias, c.ZeroIn); err != nil {
 			return err
 		}
-		place := ch%k.CR + ch/k.CR*k.CR
-		if k.Order != nil {
-			place += orderInverse(k.Order, ch%k.CR) - ch%k.CR
-		}
-		d.bias[place] = foldBias(c.Bias, ch, c.ZeroIn, U8.Bias(), s.pos+s.neg)
-		d.mult[place] = mult[ch]
 		d.padRow[ch] = padByte(c.PadValue, c.ZeroIn, ch)
-		block := weights[place/k.CR*d.taps*k.CR:]
-		for t, w := range filter {
-			block[(t/k.KR*k.CR+place%k.CR)*k.KR+t%k.KR] = w
+		for f := range d.fold {
+			n := f*c.In.C + ch
+			place := n
+			if k.Order != nil {
+				place += orderInverse(k.Order, n%k.CR) - n%k.CR
+			}
+			d.bias[place] = foldBias(c.Bias, ch, c.ZeroIn, k.A.Bias(), s.pos+s.neg)
+			d.mult[place] = mult[ch]
+			block := weights[place/k.CR*d.taps*k.CR:]
+			for t, v := range filter {
+				p := d.place(t/w.KW, t%w.KW)
+				block[(p/k.KR*k.CR+place%k.CR)*k.KR+p%k.KR] = v
+			}
 		}
 	}
 	if k.W == S16 {
@@ -149,89 +204,118 @@ func orderInverse(order []int, ch int) int {
 	panic("kernels: Order is not a permutation")
 }
 
-// plan divides the channels into units where the rows alone are few, and lists where taps lie.
-func (d *depthwiseI8) plan() {
+// plan divides the channels into units where the rows alone are few, and lays out the scratch.
+func (d *depthwiseI8) plan() error {
 	k, w := d.kernel, &d.win
 	d.channels, d.blocks = d.in.C, 1
 	// A unit has at least a cache line of channels, so that threads do not write to the same one.
-	if line := max(k.CR, channelUnit); d.out.H < minUnits && d.in.C >= 2*line {
+	if line := max(k.CR, channelUnit); d.out.H < minUnits && d.in.C >= 2*line && d.fold == 1 {
 		want := ceilDiv(2*minUnits, d.out.H)
 		d.channels = max(ceilDiv(ceilDiv(d.in.C, want), line), 1) * line
 		d.blocks = ceilDiv(d.in.C, d.channels)
 	}
-	d.inside, d.patch = make([]int, d.taps), make([]int, d.taps)
-	for t := range w.KH * w.KW {
-		d.inside[t] = (t/w.KW*w.DilationH*d.in.W + t%w.KW*w.DilationW) * d.in.C
-		d.patch[t] = t * d.channels
+	r := &d.ring
+	r.columns = (d.out.W-1)*w.StrideW + (w.KW-1)*w.DilationW + 1
+	r.slots = min((w.KH-1)*w.DilationH+1, d.in.H)
+	if bytes := int64(r.columns) * int64(d.channels) * int64(r.slots+1); bytes > maxRing {
+		return fmt.Errorf("%d rows of %d columns of %d channels, with their padding: more than %d bytes", r.slots, r.columns, d.channels, maxRing)
 	}
-	// Output column ox is full if its first and last taps are inside.
-	d.firstFull = min(ceilDiv(w.Pad[1], w.StrideW), d.out.W)
-	if room := d.in.W - 1 - (w.KW-1)*w.DilationW + w.Pad[1]; room >= 0 {
-		d.endFull = min(room/w.StrideW+1, d.out.W)
-	}
-	d.endFull = max(d.endFull, d.firstFull)
+	r.pitch = align64(r.columns * d.channels)
+	r.offRows = align64(8 * d.taps)
+	r.offSlots = r.offRows + align64(8*r.slots)
+	r.size = r.offSlots + (r.slots+1)*r.pitch + Slack
+	return nil
 }
 
 // run computes units lo..hi-1, block by block of channels.
 func (d *depthwiseI8) run(io *IO, lo, hi int, tmp []byte) {
+	r := &d.ring
+	off, rows, slots := view[int](tmp[:8*d.taps]), view[int](tmp[r.offRows:])[:r.slots], tmp[r.offSlots:]
+	clear(off)
+	block := -1
 	for u := lo; u < hi; u++ {
-		c0 := u / d.out.H * d.channels
-		d.row(io, tmp, u%d.out.H, c0, min(d.channels, d.in.C-c0))
+		b, oy := u/d.out.H, u%d.out.H
+		c0 := b * d.channels
+		n := min(d.channels, d.in.C-c0)
+		if b != block {
+			block = b
+			d.clear(rows, slots, c0, n)
+		}
+		d.row(io, off, rows, slots, oy, c0, n)
 	}
+}
+
+// clear empties the ring for a block of channels: it writes the padding, which stays.
+func (d *depthwiseI8) clear(rows []int, slots []byte, c0, n int) {
+	r := &d.ring
+	left, right := d.inside()
+	for slot := range r.slots + 1 {
+		s := slots[slot*r.pitch:]
+		for x := range r.columns {
+			if slot == r.slots || x < left || x >= right {
+				copy(s[x*d.channels:][:n], d.padRow[c0:])
+			}
+		}
+	}
+	for i := range rows {
+		rows[i] = -1
+	}
+}
+
+// inside says which columns of the ring lie in the image.
+func (d *depthwiseI8) inside() (left, right int) {
+	left = min(d.win.Pad[1], d.ring.columns)
+	return left, max(left, min(d.in.W+d.win.Pad[1], d.ring.columns))
 }
 
 // row computes n channels from c0 of output row oy.
-func (d *depthwiseI8) row(io *IO, tmp []byte, oy, c0, n int) {
-	w := &d.win
-	iy := oy*w.StrideH - w.Pad[0]
-	first, end := d.firstFull, d.endFull
-	if iy < 0 || iy+(w.KH-1)*w.DilationH >= d.in.H {
-		first, end = d.out.W, d.out.W // no window of this row is inside
-	}
-	for ox := range first {
-		d.border(io, tmp, oy, ox, c0, n)
-	}
-	if first < end {
-		ix := first*w.StrideW - w.Pad[1]
-		a := at(io.In[0], (iy*d.in.W+ix)*d.in.C+c0)
-		d.pixels(io, a, w.StrideW*d.in.C, d.inside, oy, first, end-first, c0, n)
-	}
-	for ox := end; ox < d.out.W; ox++ {
-		d.border(io, tmp, oy, ox, c0, n)
-	}
-}
-
-// pixels computes count neighbouring outputs from ox.
-func (d *depthwiseI8) pixels(io *IO, a *byte, step int, off []int, oy, ox, count, c0, n int) {
-	k, c := d.kernel, d.out.C
-	y := (oy*d.out.W+ox)*c + c0
-	var res *byte
-	if d.residual {
-		res = at(io.In[1], y)
-	}
-	weights := at(d.packed, c0*d.taps*k.W.Size())
-	k.Fn(at(io.Out[0], y), c, a, step, count, unsafe.SliceData(off), d.taps, weights, n, at(d.bias, c0), at(d.mult, c0), res, c, d.params)
-}
-
-// border computes one output whose window reaches over the image's edge.
-func (d *depthwiseI8) border(io *IO, tmp []byte, oy, ox, c0, n int) {
-	w := &d.win
-	iy, ix := oy*w.StrideH-w.Pad[0], ox*w.StrideW-w.Pad[1]
-	for t := range w.KH * w.KW {
-		py, px := iy+t/w.KW*w.DilationH, ix+t%w.KW*w.DilationW
-		from := d.padRow[c0:]
-		if py >= 0 && py < d.in.H && px >= 0 && px < d.in.W {
-			from = io.In[0][(py*d.in.W+px)*d.in.C+c0:]
+func (d *depthwiseI8) row(io *IO, off, rows []int, slots []byte, oy, c0, n int) {
+	w, r, k := &d.win, &d.ring, d.kernel
+	for ky := range w.KH {
+		slot := r.slots // padding
+		if iy := oy*w.StrideH - w.Pad[0] + ky*w.DilationH; iy >= 0 && iy < d.in.H {
+			slot = iy % r.slots
+			if rows[slot] != iy {
+				rows[slot] = iy
+				d.load(slots[slot*r.pitch:], io.In[0], iy, c0, n)
+			}
 		}
-		copy(tmp[d.patch[t]:][:n], from)
+		for kx := range w.KW {
+			off[d.place(ky, kx)] = slot*r.pitch + kx*w.DilationW*d.channels
+		}
 	}
-	d.pixels(io, unsafe.SliceData(tmp), 0, d.patch, oy, ox, 1, c0, n)
+	c := d.out.C
+	pixels := func(ox, count, fold int) {
+		y := (oy*d.out.W+ox)*c + c0
+		var res *byte
+		if d.residual {
+			res = at(io.In[1], y)
+		}
+		a, step, ld := at(slots, ox*w.StrideW*d.channels), fold*w.StrideW*d.channels, fold*c
+		k.Fn(at(io.Out[0], y), ld, a, step, count, unsafe.SliceData(off), d.taps, at(d.packed, c0*d.taps*k.W.Size()), fold*n,
+			at(d.bias, c0), at(d.mult, c0), res, ld, d.params)
+	}
+	whole := d.out.W / d.fold
+	pixels(0, whole, d.fold)
+	if rest := d.out.W % d.fold; rest > 0 {
+		pixels(whole*d.fold, 1, rest)
+	}
+}
+
+// load copies the part of an input row that the windows see into a slot.
+func (d *depthwiseI8) load(slot, x []byte, iy, c0, n int) {
+	left, right := d.inside()
+	if left == right {
+		return
+	}
+	src := x[(iy*d.in.W+left-d.win.Pad[1])*d.in.C+c0:]
+	gatherRuns(slot[left*d.channels:], src, right-left, n, d.channels, d.in.C)
 }
 
 // Portable Go: the definition.
 var portableDepthwises = []Depthwise{
-	{Name: "u8s8_depthwise_8c1_portable", CR: 8, KR: 1, W: S8, Rate: 1, Fn: depthwisePortable},
-	{Name: "u8s8_depthwiseadd_8c1_portable", CR: 8, KR: 1, W: S8, Rate: 1, Residual: true, Fn: depthwiseAddPortable},
+	{Name: "u8s8_depthwise_8c1_portable", CR: 8, KR: 1, A: U8, W: S8, Rate: 1, Fn: depthwisePortable},
+	{Name: "u8s8_depthwiseadd_8c1_portable", CR: 8, KR: 1, A: U8, W: S8, Rate: 1, Residual: true, Fn: depthwiseAddPortable},
 }
 
 func depthwisePortable(dst *byte, ldd int, a *byte, step, pixels int, off *int, taps int, w *byte, n int, bias *int32, mult *float32, _ *byte, _ int, p *asm.Requant) {

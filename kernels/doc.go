@@ -37,6 +37,10 @@
 //
 // A batch of tiles goes to a block of int32, from which a Requantizer writes the output while it is in L1.
 //
+// 3x3 convolutions with stride 1 may be computed by Winograd's method instead, modulo 2**32 on 16-bit operands, where the
+// weights prove that the sum can be told from its low bits: the same bits, with a quarter of the multiplications. winograd.go
+// has the formulas, the proof and the estimate by which a layer takes this way or the other.
+//
 // # Adding a kernel
 //
 //  1. Write its generator in asm/_gen and list it there; go generate ./asm.
@@ -44,10 +48,12 @@
 //     that ends with one row. A new instruction set is a line in isa.go and one in isa_<goarch>.go.
 //  3. go test ./kernels: every record is compared with portable Go, with guard words and extreme values; RFGA_REQUIRE_ISA=<isa>
 //     makes it an error if this machine cannot run it.
-//  4. go test ./kernels -bench GEMM (or ConvI8, DepthwiseI8), and set Rate from what it says.
+//  4. rfga-edge bench kernels --op gemm measures it beside the others, with its share of what the core can multiply (a new
+//     kind of kernel is added to bench.go); go test ./kernels -bench ConvI8 (or DepthwiseI8, ...) a whole layer. Set Rate.
 //  5. Paste before and after into the change's description.
 //
-// RFGA_DISABLE=avx512vnni,avx2,... makes the process behave as if the CPU lacked an extension and what builds on it.
+// RFGA_DISABLE=avx512vnni,avx2,... makes the process behave as if the CPU lacked an extension and what builds on it;
+// RFGA_DISABLE=winograd leaves every convolution to the direct kernels.
 //
 // # Operators
 //
@@ -73,15 +79,24 @@
 //   - Head: maps = bias[k] + sum over c of w[k,c]*(x-zx), int32; logits, int64, are the sum over positions of the maps, computed
 //     as sum over c of w[k,c]*(sum over positions of x-zx), plus H*W*bias[k].
 //
-// Float32, where the order of a sum is fixed but may differ from machine to machine in fused operations:
+// Float32, where sums have a fixed order, which may be another one on another machine:
 //
-//   - Convolution: windows as rows times weights, by the registered matrix product (RegisterMatMulF32); bias first. Depthwise:
-//     bias, then the taps in order. Then clamp to inner bounds and add the residual if there is one, and clamp.
+//   - Convolution, where there are float kernels: bias, then one fused multiplication and addition a term, over the window's
+//     rows, its columns and the input channels. Bits do not depend on tiles, blocks, units or threads, nor on which of the
+//     kernels runs. Of 3x3 with stride 1, where it is faster: Winograd's F(2x2,3x3), 16 such sums over the input channels,
+//     bias last; RFGA_DISABLE=winograd keeps to the direct sum. Either is within 2^-24*K of the sum of absolute values, K terms
+//     being summed, and Winograd's is the smaller error on whole networks: its sums are nine times shorter.
+//     Weights in half precision stay so in memory and are expanded, or transformed, a panel at a time; the arithmetic and its
+//     order are those of float32.
+//   - Convolution elsewhere: windows as rows times weights, by the registered matrix product (RegisterMatMulF32); bias first.
+//   - Depthwise: bias, then the taps in order; fused where there are float kernels.
+//   - Convolutions then clamp to inner bounds and add the residual if there is one, and clamp. NaN stays NaN; a maximum pool
+//     may lose it.
 //   - Add, Mul: clamp(a+b), clamp(a*b). Pools: as above without quantization; the average of no element is 0.
 //   - Unary: Func.At. Sigmoid and swish are computed in float64 with exp64 and rounded once, Exp32 and Sigmoid32 are within
 //     0.51 units in the last place of the exact value and the same bits on every machine.
 //   - Softmax: as above with e = Exp32(x-max): the same bits on every machine.
 //   - Resize, bilinear: f32 weights w1 and 1-w1 of the same fractions; columns first, then rows.
 //   - RFGA: x*(A + B*(s(zc) + s(zh) + s(zw))), views being means summed in float64.
-//   - Head: logits from means, both summed in float64; maps by the matrix product.
+//   - Head: logits from means, both summed in float64, logits in an order of the kernel's own; maps as a convolution.
 package kernels

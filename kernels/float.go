@@ -44,10 +44,32 @@ func PrepareUnaryF32(n int, f Func) (*Prepared, error) {
 	if f < ReLU || f > HardSwish {
 		return nil, fmt.Errorf("elementwise function %d is unknown", f)
 	}
+	if rows := map[Func][]Row[mapFunc]{Sigmoid: sigmoids, Swish: swishes}[f]; rows != nil {
+		k := chooseRow(rows, features)
+		return k.prepared(flatStage("unary", n, func(io *IO, lo, hi int) {
+			mapRow(k.Fn, f, view[float32](io.Out[0])[lo:hi], view[float32](io.In[0])[lo:hi])
+		})), nil
+	}
 	return portable(flatStage("unary", n, func(io *IO, lo, hi int) {
 		x, y := view[float32](io.In[0])[lo:hi], view[float32](io.Out[0])[lo:hi]
 		for i, v := range x {
 			y[i] = f.At(v)
 		}
 	})), nil
+}
+
+// HalfToFloat expands an IEEE 754 binary16; every half is a float32.
+func HalfToFloat(h uint16) float32 {
+	sign, exp, frac := uint32(h&0x8000)<<16, uint32(h>>10&31), uint32(h&0x3ff)
+	switch {
+	case exp == 31:
+		return math.Float32frombits(sign | 0x7f800000 | frac<<13)
+	case exp == 0:
+		v := float32(frac) * 0x1p-24
+		if sign != 0 {
+			return -v
+		}
+		return v
+	}
+	return math.Float32frombits(sign | (exp+112)<<23 | frac<<13)
 }

@@ -12,8 +12,9 @@ var matMul struct {
 	f    MatMulF32
 }
 
-// RegisterMatMulF32 makes f the matrix product of float operators prepared from now on; Prepared.Kernel shows its name.
-// Without any it is portable Go. Operators call it with the same arguments however their work is split over threads, so f
+// RegisterMatMulF32 makes f the matrix product of float convolutions prepared from now on where there is no float kernel for
+// this CPU; Prepared.Kernel shows its name. Where there is one, it is faster and needs no registration. Without any the
+// product is portable Go. Operators call it with the same arguments however their work is split over threads, so f
 // decides alone whether results are reproducible.
 func RegisterMatMulF32(name string, f MatMulF32) {
 	matMul.Lock()
@@ -26,9 +27,9 @@ func currentMatMul() (f MatMulF32, name, why string) {
 	matMul.Lock()
 	defer matMul.Unlock()
 	if matMul.f == nil {
-		return matMulPortable, "portable", "no float32 matrix product is registered"
+		return matMulPortable, "portable", "no float kernel for this CPU, no float32 matrix product registered"
 	}
-	return matMul.f, matMul.name, "registered by the program"
+	return matMul.f, matMul.name, "registered by the program, no float kernel for this CPU"
 }
 
 // matMulK is the depth of the panel of B that matMulPortable keeps on its stack; with the four columns, 4 KiB.

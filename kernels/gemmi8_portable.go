@@ -45,6 +45,17 @@ var portableWideners = []Widener{
 	{Name: "u8u16_widen_portable", Rate: 1, Fn: widenPortable},
 }
 
+var portableFlippers = []Flipper{
+	{Name: "u8s8_flip_portable", Rate: 1, Fn: flipPortable},
+}
+
+func flipPortable(dst, src *byte, n int) {
+	d := unsafe.Slice(dst, n)
+	for i, u := range unsafe.Slice(src, n) {
+		d[i] = u ^ 0x80
+	}
+}
+
 func widenPortable(dst *uint16, src *byte, n int) {
 	d := unsafe.Slice(dst, n)
 	for i, u := range unsafe.Slice(src, n) {

@@ -5,35 +5,66 @@ import (
 	"math"
 )
 
-const (
-	headClasses = 16 // classes of one unit of the logits
-	headPixels  = 4  // positions of one unit of the maps
-)
+// headClasses is the number of classes of one unit of the logits.
+const headClasses = 64
 
-// headI8 is the prepared operator. It computes on stored bytes; bias has the zero point folded in, modulo 2**32.
+// headI8 is the prepared operator.
+//
+// A logit is the sum over channels of a weight times the sum over positions. The sums of stored bytes, taken apart into their
+// own bytes, are a few more pixels for the matrix product that makes the maps: logit = sum over j of 256^j*(product of
+// plane j) + base.
 type headI8 struct {
 	HeadI8
-	pixels, run int
-	bias        []int32
+	pixels, planes int
+	base           []int64 // what the logits have besides: bias, and the zero point's share
+	sums           *Row[sumFunc]
 }
+
+// Inner buffers of headI8.
+const (
+	headPlanes   = iota // [planes][C] bytes
+	headProducts        // [planes][K] int32
+	headInner
+)
 
 // PrepareHeadI8 returns the quantized class activation head. Its stages: the sum of each channel over all positions, the
 // logits from those, and the class maps if they are asked for.
 func PrepareHeadI8(c *HeadI8) (*Prepared, error) {
-	h := &headI8{HeadI8: *c}
+	return prepareHeadI8(c, features)
+}
+
+func prepareHeadI8(c *HeadI8, available ISA) (*Prepared, error) {
+	h := &headI8{HeadI8: *c, sums: chooseRow(summers, available)}
 	if err := h.check(); err != nil {
 		return nil, err
 	}
-	p := portable(
-		Stage{Name: "sums", Units: ceilDiv(c.In.C, channelUnit), Run: h.runSums},
-		Stage{Name: "logits", Units: ceilDiv(c.Classes, headClasses), Run: h.runLogits},
-	)
-	p.Inner = []int{4 * c.In.C}
-	p.MACs = int64(c.Classes) * int64(c.In.C)
-	if c.Maps {
-		p.Stages = append(p.Stages, Stage{Name: "maps", Units: ceilDiv(h.pixels, headPixels), Run: h.runMaps})
-		p.MACs *= int64(1 + h.pixels)
+	conv := func(in Shape, bias []int32, zero int32) (*convI8, error) {
+		return newConvI8(&ConvI8{In: in, Out: Shape{in.H, in.W, c.Classes}, Window: window1D(1, 1), Groups: 1,
+			Weights: c.Weights, Bias: bias, ZeroIn: zero}, available, cacheL2(), true)
 	}
+	logits, err := conv(Shape{1, h.planes, c.In.C}, nil, -128)
+	if err != nil {
+		return nil, err
+	}
+	product := logits.prepared()
+	p := &Prepared{Inner: make([]int, headInner), Kernel: product.Kernel, Why: product.Why, Packed: product.Packed,
+		MACs: int64(c.Classes) * int64(c.In.C)}
+	p.Inner[headPlanes], p.Inner[headProducts] = h.planes*c.In.C, 4*h.planes*c.Classes
+	p.Stages = []Stage{{Name: "sums", Units: ceilDiv(c.In.C, channelUnit), Scratch: 4 * 2 * channelUnit, Run: h.runSums}}
+	p.embed("logits", product, func(sub, io *IO) {
+		sub.In, sub.Out = io.Inner[headPlanes:headPlanes+1], io.Inner[headProducts:headProducts+1]
+	})
+	p.Stages = append(p.Stages, Stage{Name: "combine", Units: ceilDiv(c.Classes, headClasses), Run: h.runLogits})
+	if !c.Maps {
+		return p, nil
+	}
+	maps, err := conv(c.In, c.Bias, c.ZeroIn)
+	if err != nil {
+		return nil, err
+	}
+	maps.packed = logits.packed // the same weights
+	p.MACs *= int64(1 + h.pixels)
+	p.embed("maps", maps.prepared(), func(sub, io *IO) { sub.In, sub.Out = io.In[:1], io.Out[1:2] })
 	return p, nil
 }
 
@@ -45,16 +76,22 @@ func (h *headI8) check() error {
 	if err := checkZero("input", h.ZeroIn); err != nil {
 		return err
 	}
-	h.pixels, h.run = h.In.H*h.In.W, padded4(h.In.C)
+	h.pixels = h.In.H * h.In.W
 	if h.pixels > math.MaxInt32/255 {
 		return fmt.Errorf("%d positions: more than %d can overflow the int32 sums", h.pixels, math.MaxInt32/255)
 	}
-	h.bias = make([]int32, h.Classes)
-	for k := range h.bias {
-		var err error
-		if h.bias[k], err = checkedBias(h.weights(k), k, h.Bias, h.ZeroIn); err != nil {
-			return err
+	for most := h.pixels * 255; most > 0; most >>= 8 {
+		h.planes++
+	}
+	h.base = make([]int64, h.Classes)
+	for k := range h.base {
+		var s channelSums
+		s.add(h.weights(k))
+		h.base[k] = -int64(h.ZeroIn+128) * (s.pos + s.neg)
+		if len(h.Bias) > 0 {
+			h.base[k] += int64(h.Bias[k])
 		}
+		h.base[k] *= int64(h.pixels)
 	}
 	return nil
 }
@@ -88,49 +125,30 @@ func checkHead(in Shape, classes, weights, biases int) error {
 // weights is class k's row.
 func (c *HeadI8) weights(k int) []int8 { return c.Weights[k*padded4(c.In.C):][:c.In.C] }
 
-// runSums writes the sum of x-ZeroIn over all positions for blocks of channels.
-func (h *headI8) runSums(io *IO, lo, hi int, _ []byte) {
-	x, n := io.In[0], h.In.C
-	zero := int32(h.pixels) * (h.ZeroIn + 128)
+// runSums sums blocks of channels over all positions, and takes the sums apart.
+func (h *headI8) runSums(io *IO, lo, hi int, tmp []byte) {
+	n := h.In.C
+	sums := view[int32](tmp)
 	for u := lo; u < hi; u++ {
 		c0, c1 := u*channelUnit, min((u+1)*channelUnit, n)
-		sums := view[int32](io.Inner[0])[c0:c1]
-		for i := range sums {
-			sums[i] = -zero
-		}
-		for p := range h.pixels {
-			for i, v := range x[p*n:][c0:c1][:len(sums)] {
-				sums[i] += int32(v)
+		h.sums.Fn(&sums[0], at(io.In[0], c0), 0, 1, n, h.pixels, c1-c0)
+		for j := range h.planes {
+			plane := io.Inner[headPlanes][j*n:][c0:c1]
+			for i, s := range sums[:len(plane)] {
+				plane[i] = byte(s >> (8 * j))
 			}
 		}
 	}
 }
 
 func (h *headI8) runLogits(io *IO, lo, hi int, _ []byte) {
-	sums, y := view[int32](io.Inner[0])[:h.In.C], view[int64](io.Out[0])
+	products, y := view[int32](io.Inner[headProducts]), view[int64](io.Out[0])
 	for k := lo * headClasses; k < min(hi*headClasses, h.Classes); k++ {
-		var s int64
-		if len(h.Bias) > 0 {
-			s = int64(h.pixels) * int64(h.Bias[k])
-		}
-		for i, w := range h.weights(k)[:len(sums)] {
-			s += int64(w) * int64(sums[i])
+		s := h.base[k]
+		for j := range h.planes {
+			s += int64(products[j*h.Classes+k]) << (8 * j)
 		}
 		y[k] = s
-	}
-}
-
-// runMaps reads a class's weights once for the positions of a unit.
-func (h *headI8) runMaps(io *IO, lo, hi int, _ []byte) {
-	x, y := io.In[0], view[int32](io.Out[1])
-	for u := lo; u < hi; u++ {
-		p0, p1 := u*headPixels, min((u+1)*headPixels, h.pixels)
-		for k := range h.Classes {
-			sums := dotPixels(h.weights(k), x[p0*h.In.C:p1*h.In.C], p1-p0)
-			for p := p0; p < p1; p++ {
-				y[p*h.Classes+k] = sums[p-p0] + h.bias[k]
-			}
-		}
 	}
 }
 
@@ -156,6 +174,9 @@ func dotPixels(w []int8, x []byte, pixels int) (sums [headPixels]int32) {
 	}
 	return [headPixels]int32{s0, s1, s2, s3}
 }
+
+// headPixels is how many positions dotPixels takes at a time.
+const headPixels = 4
 
 // ClassMapI8 writes the map of one class, 0..Classes-1, to dst (H*W): the bits that Maps gives it. c is a description that
 // PrepareHeadI8 accepted, and x the head's input.

@@ -20,6 +20,8 @@ const (
 	DotProd                    // arm64: SDOT, UDOT
 	I8MM                       // arm64: SMMLA, USMMLA
 	SIMD128                    // wasm
+	FMA                        // amd64: fused multiply-add on 256-bit registers
+	F16C                       // amd64: conversion from half precision, likewise
 )
 
 // Portable is the ISA of kernels written in Go.
@@ -41,6 +43,8 @@ var isaTable = []struct {
 	{DotProd, "dotprod", NEON},
 	{I8MM, "i8mm", DotProd},
 	{SIMD128, "simd128", 0},
+	{FMA, "fma", AVX2},
+	{F16C, "f16c", FMA},
 }
 
 // String joins the names of the extensions in s with "+"; the empty set is "portable".

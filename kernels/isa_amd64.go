@@ -19,6 +19,8 @@ func detectISA() ISA {
 		{AVX512, x.HasAVX512F && x.HasAVX512BW && x.HasAVX512DQ && x.HasAVX512VL},
 		{AVX512VNNI, x.HasAVX512VNNI},
 		{AVXVNNI, x.HasAVXVNNI},
+		{FMA, x.HasFMA},
+		{F16C, x.HasF16C},
 	} {
 		if f.has {
 			s |= f.isa

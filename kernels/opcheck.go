@@ -103,8 +103,8 @@ func (r *Requant) check(n int) error {
 		return err
 	}
 	for i, m := range r.Mult {
-		if err := checkMult(fmt.Sprintf("channel %d's", i), m); err != nil {
-			return err
+		if checkMult("", m) != nil {
+			return checkMult(fmt.Sprintf("channel %d's", i), m)
 		}
 	}
 	return checkOutput(r.Zero, r.Lo, r.Hi)

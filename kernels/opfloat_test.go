@@ -96,7 +96,7 @@ func (d fixtures) prepare(f *fixture) (*Prepared, error) {
 	lo, hi, innerLo, innerHi := bound(f.Clamp[0], negInf), bound(f.Clamp[1], posInf), bound(f.Inner[0], negInf), bound(f.Inner[1], posInf)
 	switch f.Op {
 	case "conv":
-		return PrepareConvF32(&ConvF32{in, out, w, f.Groups, d.weights(f.Weights), d.get(f.Bias), lo, hi, f.Residual, innerLo, innerHi})
+		return PrepareConvF32(&ConvF32{in, out, w, f.Groups, d.weights(f.Weights), nil, d.get(f.Bias), lo, hi, f.Residual, innerLo, innerHi})
 	case "depthwise":
 		return PrepareDepthwiseF32(&DepthwiseF32{in, out, w, d.weights(f.Weights), d.get(f.Bias), lo, hi, f.Residual, innerLo, innerHi})
 	case "maxpool":
@@ -122,7 +122,7 @@ func (d fixtures) prepare(f *fixture) (*Prepared, error) {
 	case "pad":
 		return PreparePadF32(in, out, w.Pad, f.Value)
 	case "rfga":
-		return PrepareRFGAF32(&RFGAF32{in, d.weights(f.WC), d.weights(f.WH), d.weights(f.WW), d.get(f.BC), d.get(f.BH), d.get(f.BW), f.A, f.B})
+		return PrepareRFGAF32(&RFGAF32{in, d.weights(f.WC), d.weights(f.WH), d.weights(f.WW), nil, nil, d.get(f.BC), d.get(f.BH), d.get(f.BW), f.A, f.B})
 	}
 	return nil, fmt.Errorf("unknown operator %q", f.Op)
 }
@@ -147,6 +147,22 @@ func wantClose(t *testing.T, got, want []float32) {
 }
 
 func TestFloatAgainstPyTorch(t *testing.T) {
+	for _, isa := range floatVariants() {
+		t.Run(isa.String(), func(t *testing.T) {
+			setFeatures(t, isa)
+			testFloatAgainstPyTorch(t)
+		})
+	}
+}
+
+// setFeatures makes the package choose among the kernels of isa for the rest of the test.
+func setFeatures(t *testing.T, isa ISA) {
+	saved := features
+	features = isa
+	t.Cleanup(func() { features = saved })
+}
+
+func testFloatAgainstPyTorch(t *testing.T) {
 	data, cases := loadFixtures(t)
 	for i := range cases {
 		f := &cases[i]
@@ -201,6 +217,7 @@ func testHeadF32(t *testing.T, data fixtures, f *fixture) {
 
 // A registered matrix product is used and named, by whatever contains a convolution.
 func TestRegisterMatMulF32(t *testing.T) {
+	setFeatures(t, Portable) // a kernel for this CPU is preferred
 	calls := 0
 	RegisterMatMulF32("test_matmul", func(m, n, k int, a []float32, lda int, b []float32, ldb int, c []float32, ldc int) {
 		calls++

@@ -3,48 +3,42 @@ package kernels
 import (
 	"fmt"
 	"math"
+	"unsafe"
+
+	"github.com/rfga-edge/rfga-edge/asm"
 )
 
 // PrepareMaxPoolI8 returns a quantized maximum pooling. Requantization never decreases in x, so it follows the maximum of
 // the stored bytes.
 func PrepareMaxPoolI8(c *PoolI8) (*Prepared, error) {
+	return prepareMaxPoolI8(c, features)
+}
+
+func prepareMaxPoolI8(c *PoolI8, available ISA) (*Prepared, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
 	if err := checkMaxPool(&c.Window, c.In, c.Out); err != nil {
 		return nil, err
 	}
-	t := requantTable(c.ZeroIn, c.Requant.Mult[0], c.Requant.Zero, c.Requant.Lo, c.Requant.Hi).orNil()
-	larger := func(y, x []byte) {
-		x = x[:len(y)]
-		for i, v := range y {
-			y[i] = byte(max(int32(v), int32(x[i]))) // as int32: without branches
-		}
+	kernel, scale := chooseRow(maxers, available), chooseRow(rescalers, available)
+	q := &c.Requant
+	params := rescaling(c.ZeroIn, q.Mult[0], q.Zero, q.Lo, q.Hi)
+	if requantTable(c.ZeroIn, q.Mult[0], q.Zero, q.Lo, q.Hi).orNil() == nil {
+		params = nil
 	}
-	finish := func(y []byte) {
-		if t != nil {
-			t.apply(y, y)
+	ldh, ldw := c.Window.steps(c.In)
+	return kernel.prepared(poolStage("maxpool", &c.Window, c.In, c.Out, 0, func(io *IO, p poolWindow, _ []byte) {
+		y := at(io.Out[0], p.y)
+		kernel.Fn(y, at(io.In[0], p.x), ldh, p.h, ldw, p.w, p.n)
+		if params != nil {
+			scale.Fn(y, y, p.n, params)
 		}
-	}
-	return portable(maxPoolStage(&c.Window, c.In, c.Out, larger, finish)), nil
+	})), nil
 }
 
-// PrepareMaxPoolF32 returns a float maximum pooling.
-func PrepareMaxPoolF32(c *PoolF32) (*Prepared, error) {
-	if err := checkPool(&c.Window, c.In, c.Out); err != nil {
-		return nil, err
-	}
-	if err := checkMaxPool(&c.Window, c.In, c.Out); err != nil {
-		return nil, err
-	}
-	larger := func(y, x []float32) {
-		x = x[:len(y)]
-		for i, v := range y {
-			y[i] = max(v, x[i])
-		}
-	}
-	return portable(maxPoolStage(&c.Window, c.In, c.Out, larger, func([]float32) {})), nil
-}
+// steps is the distance, in elements, between places of the window one above and one beside the other.
+func (w *Window) steps(in Shape) (ldh, ldw int) { return w.DilationH * in.W * in.C, w.DilationW * in.C }
 
 func (c *PoolI8) check() error {
 	if err := checkPool(&c.Window, c.In, c.Out); err != nil {
@@ -99,31 +93,34 @@ func (g poolGrid) at(u int) (row, c0, c1 int) {
 	return u / g.blocks, c0, min(c0+g.block, g.channels)
 }
 
-// maxPoolStage has larger set y to the maximum of y and x, for one place of the window after another, and then calls finish.
-func maxPoolStage[T byte | float32](w *Window, in, out Shape, larger func(y, x []T), finish func(y []T)) Stage {
+// A poolWindow is one output's window over a block of n channels: what of it lies in the image.
+type poolWindow struct {
+	x, y       int // offsets, in elements, of the first place and of the output
+	h, w, n    int // places inside; both 0 if there is none
+	rows, cols int // the window's extent within the padded image, as average pooling counts it
+}
+
+// poolStage calls visit for every output. Its units are those of a poolGrid.
+func poolStage(name string, w *Window, in, out Shape, scratch int, visit func(io *IO, p poolWindow, tmp []byte)) Stage {
 	g, win := newPoolGrid(out), *w
-	return Stage{Name: "maxpool", Units: g.rows * g.blocks, Run: func(io *IO, lo, hi int, _ []byte) {
-		x, y := view[T](io.In[0]), view[T](io.Out[0])
+	return Stage{Name: name, Units: g.rows * g.blocks, Scratch: scratch, Run: func(io *IO, lo, hi int, tmp []byte) {
+		var p poolWindow
 		for u := lo; u < hi; u++ {
 			oh, c0, c1 := g.at(u)
 			kh0, kh1, ih := taps(oh, win.StrideH, win.DilationH, win.KH, win.Pad[0], in.H)
+			p.n = c1 - c0
+			// The padded extent ends a window that hangs over it, as in PyTorch.
+			p.rows = min(win.KH, in.H+win.Pad[2]-ih)
 			for ow := range out.W {
 				kw0, kw1, iw := taps(ow, win.StrideW, win.DilationW, win.KW, win.Pad[1], in.W)
-				y := y[(oh*out.W+ow)*out.C:][c0:c1]
-				first := true
-				for kh := kh0; kh < kh1; kh++ {
-					row := (ih + kh*win.DilationH) * in.W
-					for kw := kw0; kw < kw1; kw++ {
-						x := x[(row+iw+kw*win.DilationW)*in.C:][c0:c1]
-						if first {
-							copy(y, x)
-							first = false
-						} else {
-							larger(y, x)
-						}
-					}
+				p.cols = min(win.KW, in.W+win.Pad[3]-iw)
+				p.h, p.w = kh1-kh0, kw1-kw0
+				if p.h == 0 || p.w == 0 {
+					p.h, p.w = 0, 0
 				}
-				finish(y)
+				p.x = ((ih+kh0*win.DilationH)*in.W+iw+kw0*win.DilationW)*in.C + c0
+				p.y = (oh*out.W+ow)*out.C + c0
+				visit(io, p, tmp)
 			}
 		}
 	}}
@@ -131,6 +128,10 @@ func maxPoolStage[T byte | float32](w *Window, in, out Shape, larger func(y, x [
 
 // PrepareAvgPoolI8 returns a quantized average pooling; with the window of the whole image it is the global one.
 func PrepareAvgPoolI8(c *PoolI8) (*Prepared, error) {
+	return prepareAvgPoolI8(c, features)
+}
+
+func prepareAvgPoolI8(c *PoolI8, available ISA) (*Prepared, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
@@ -146,56 +147,32 @@ func PrepareAvgPoolI8(c *PoolI8) (*Prepared, error) {
 	if err := checkMult("divided", float32(float64(c.Requant.Mult[0])/float64(full))); err != nil {
 		return nil, err
 	}
-	mult, zero, round := float64(c.Requant.Mult[0]), c.ZeroIn+128, newRounder(c.Requant.Zero, c.Requant.Lo, c.Requant.Hi)
-	sum := func(acc []int32, x []byte, first bool) {
-		acc = acc[:len(x)]
-		if first {
-			for i, v := range x {
-				acc[i] = int32(v)
-			}
-			return
+	q := &c.Requant
+	mult, zero, params := float64(q.Mult[0]), c.ZeroIn+128, rescaling(0, 0, q.Zero, q.Lo, q.Hi)
+	kernel, round := chooseRow(summers, available), chooseRow(rounders, available)
+	ldh, ldw := c.Window.steps(c.In)
+	block := newPoolGrid(c.Out).block
+	// Scratch: the sums, and the requantization of this window.
+	sums := align64(4 * (block + 63))
+	scratch := sums + int(unsafe.Sizeof(asm.Requant{}))
+	includePad := c.CountIncludePad
+	return kernel.prepared(poolStage("avgpool", &c.Window, c.In, c.Out, scratch, func(io *IO, p poolWindow, tmp []byte) {
+		acc := view[int32](tmp[:sums])
+		inside := p.h * p.w
+		divisor := max(1, inside)
+		if includePad {
+			divisor = p.rows * p.cols
 		}
-		for i, v := range x {
-			acc[i] += int32(v)
+		if inside == 0 {
+			clear(acc[:p.n])
+		} else {
+			kernel.Fn(&acc[0], at(io.In[0], p.x), ldh, p.h, ldw, p.w, p.n)
 		}
-	}
-	finish := func(y []byte, acc []int32, inside, divisor int) {
-		bias := int32(inside) * zero
-		m := float32(mult / float64(divisor))
-		acc = acc[:len(y)]
-		for i := range y {
-			y[i] = round.store(float32(float32(acc[i]-bias) * m))
-		}
-	}
-	return portable(avgPoolStage(&c.Window, c.In, c.Out, c.CountIncludePad, sum, finish)), nil
-}
-
-// PrepareAvgPoolF32 returns a float average pooling. Sums run over the window's rows, in each from left to right.
-func PrepareAvgPoolF32(c *PoolF32) (*Prepared, error) {
-	if err := checkPool(&c.Window, c.In, c.Out); err != nil {
-		return nil, err
-	}
-	if err := checkAvgPool(&c.Window); err != nil {
-		return nil, err
-	}
-	sum := func(acc, x []float32, first bool) {
-		if first {
-			copy(acc, x)
-			return
-		}
-		acc = acc[:len(x)]
-		for i, v := range x {
-			acc[i] += v
-		}
-	}
-	finish := func(y, acc []float32, _, divisor int) {
-		d := float32(divisor)
-		acc = acc[:len(y)]
-		for i := range y {
-			y[i] = acc[i] / d
-		}
-	}
-	return portable(avgPoolStage(&c.Window, c.In, c.Out, c.CountIncludePad, sum, finish)), nil
+		own := (*asm.Requant)(unsafe.Pointer(at(tmp, sums)))
+		*own = *params
+		own.AOff, own.AMult = -int32(inside)*zero, float32(mult/float64(divisor))
+		round.Fn(at(io.Out[0], p.y), &acc[0], p.n, own)
+	})), nil
 }
 
 func checkAvgPool(w *Window) error {
@@ -206,38 +183,4 @@ func checkAvgPool(w *Window) error {
 		return fmt.Errorf("window %dx%d has more than %d elements", w.KH, w.KW, maxElements)
 	}
 	return nil
-}
-
-// avgPoolStage sums windows into accumulators in scratch. finish gets how many elements of the window lie inside the image,
-// and the divisor. A window without any element counts one zero.
-func avgPoolStage[T byte | float32, A int32 | float32](w *Window, in, out Shape, includePad bool,
-	sum func(acc []A, x []T, first bool), finish func(y []T, acc []A, inside, divisor int)) Stage {
-	g, win := newPoolGrid(out), *w
-	return Stage{Name: "avgpool", Units: g.rows * g.blocks, Scratch: 4 * g.block, Run: func(io *IO, lo, hi int, tmp []byte) {
-		x, y, acc := view[T](io.In[0]), view[T](io.Out[0]), view[A](tmp)[:g.block]
-		for u := lo; u < hi; u++ {
-			oh, c0, c1 := g.at(u)
-			kh0, kh1, ih := taps(oh, win.StrideH, 1, win.KH, win.Pad[0], in.H)
-			// The padded extent ends a window that hangs over it, as in PyTorch.
-			rows := min(win.KH, in.H+win.Pad[2]-ih)
-			for ow := range out.W {
-				kw0, kw1, iw := taps(ow, win.StrideW, 1, win.KW, win.Pad[1], in.W)
-				inside := (kh1 - kh0) * (kw1 - kw0)
-				divisor := max(1, inside)
-				if includePad {
-					divisor = rows * min(win.KW, in.W+win.Pad[3]-iw)
-				}
-				acc := acc[:c1-c0]
-				if inside == 0 {
-					clear(acc)
-				}
-				for kh := kh0; kh < kh1; kh++ {
-					for kw := kw0; kw < kw1; kw++ {
-						sum(acc, x[((ih+kh)*in.W+iw+kw)*in.C:][c0:c1], kh == kh0 && kw == kw0)
-					}
-				}
-				finish(y[(oh*out.W+ow)*out.C:][c0:c1], acc, inside, divisor)
-			}
-		}
-	}}
 }

@@ -68,11 +68,19 @@ type Depthwise struct {
 	Name     string
 	ISA      ISA
 	CR, KR   int
+	A        Operand // what is summed: stored bytes (U8), or their values (S8), which the kernel makes of the bytes
 	W        Operand
 	Order    []int // Order[i] is the channel, within a block, at packed place i; nil is the natural order
 	Residual bool
 	Rate     int
 	Fn       func(dst *byte, ldd int, a *byte, step, pixels int, off *int, taps int, w *byte, n int, bias *int32, mult *float32, res *byte, ldr int, p *asm.Requant)
+}
+
+// A Depthwise3x3 is a Depthwise for windows of 3x3 taps, that takes them column by column: tap ky, kx is at place 4*kx+ky of
+// off and of the weights, off[4*kx+ky] is off[ky] + kx*d, and step is Stride*d.
+type Depthwise3x3 struct {
+	Depthwise
+	Stride int
 }
 
 // Widener is the record of a kernel that writes n stored bytes as 16-bit integers (S16), for kernels that want them so.
@@ -84,13 +92,25 @@ type Widener struct {
 	Fn   func(dst *uint16, src *byte, n int)
 }
 
+// Flipper is the record of a kernel that writes n stored bytes as values (S8). dst may be src. It may read and write up to
+// Slack bytes behind the n.
+type Flipper struct {
+	Name string
+	ISA  ISA
+	Rate int
+	Fn   func(dst, src *byte, n int)
+}
+
 // The registry: portable rows and those that were built for this architecture. What this CPU can run is a matter of
 // Features.
 var (
 	gemms        = slices.Concat(portableGEMMs, archGEMMs)
 	requantizers = slices.Concat(portableRequantizers, archRequantizers)
 	depthwises   = slices.Concat(portableDepthwises, archDepthwises)
-	wideners     = slices.Concat(portableWideners, archWideners)
+	// There is no portable one: the others take 3x3 windows as well.
+	depthwises3x3 = archDepthwises3x3
+	wideners      = slices.Concat(portableWideners, archWideners)
+	flippers      = slices.Concat(portableFlippers, archFlippers)
 )
 
 // GEMMs returns the records of every matrix product kernel in this build, runnable here or not.
@@ -115,12 +135,24 @@ func Registry() []KernelInfo {
 	for i := range depthwises {
 		add("depthwise", depthwises[i].Name, depthwises[i].ISA)
 	}
+	for i := range depthwises3x3 {
+		add("depthwise", depthwises3x3[i].Name, depthwises3x3[i].ISA)
+	}
 	for i := range requantizers {
 		add("requant", requantizers[i].Name, requantizers[i].ISA)
 	}
 	for i := range wideners {
 		add("widen", wideners[i].Name, wideners[i].ISA)
 	}
+	winoRegistry(add)
+	for i := range flippers {
+		add("flip", flippers[i].Name, flippers[i].ISA)
+	}
+	eachRow(add)
+	for i := range archPeaks {
+		add("peak", archPeaks[i].Name, archPeaks[i].ISA)
+	}
+	eachFloatRow(add)
 	return list
 }
 
@@ -189,6 +221,17 @@ func chooseWidener(available ISA) *Widener {
 		w := &wideners[i]
 		if w.ISA&^available == 0 && (best == nil || w.Rate > best.Rate) {
 			best = w
+		}
+	}
+	return best
+}
+
+func chooseFlipper(available ISA) *Flipper {
+	var best *Flipper
+	for i := range flippers {
+		f := &flippers[i]
+		if f.ISA&^available == 0 && (best == nil || f.Rate > best.Rate) {
+			best = f
 		}
 	}
 	return best

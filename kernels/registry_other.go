@@ -1,4 +1,4 @@
-//go:build purego || !amd64
+//go:build purego || (!amd64 && !arm64 && !wasm)
 
 package kernels
 
@@ -8,4 +8,5 @@ var (
 	archRequantizers []Requantizer
 	archDepthwises   []Depthwise
 	archWideners     []Widener
+	archFlippers     []Flipper
 )

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"unsafe"
@@ -41,6 +42,9 @@ func TestRegistryNames(t *testing.T) {
 			t.Errorf("%s is registered twice", k.Name)
 		}
 		seen[k.Name] = true
+		if !strings.HasSuffix(k.Name, "_"+strings.ReplaceAll(k.ISA.String(), ".", "")) {
+			t.Errorf("%s: name does not end with its instruction set, %s", k.Name, k.ISA)
+		}
 	}
 	forms := map[Operand]string{U8: "u8", S8: "s8", S16: "s16"}
 	for i := range gemms {
@@ -102,7 +106,7 @@ func TestInstructionsFitGuard(t *testing.T) {
 	if len(archGEMMs) == 0 || runtime.GOARCH != "amd64" || len(files) == 0 {
 		t.Skip("no amd64 assembly in this build")
 	}
-	provides := map[string]ISA{"SSE": 0, "SSE2": 0, "SSE4.1": SSE41, "AVX": AVX2, "AVX2": AVX2,
+	provides := map[string]ISA{"SSE": 0, "MMX+": 0, "SSE2": 0, "SSSE3": SSE41, "SSE4.1": SSE41, "AVXVNNI": AVXVNNI, "AVX": AVX2, "AVX2": AVX2, "FMA3": FMA, "F16C": F16C,
 		"AVX512F": AVX512, "AVX512BW": AVX512, "AVX512DQ": AVX512, "AVX512VL": AVX512, "AVX512VNNI": AVX512VNNI}
 	guards := map[string]ISA{}
 	for _, k := range Registry() {
@@ -354,30 +358,51 @@ func TestRequantizers(t *testing.T) {
 }
 
 func TestDepthwiseKernels(t *testing.T) {
+	lengths := []int{1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 63, 64, 65, 100, 128, 130}
 	for i := range depthwises {
 		d := &depthwises[i]
 		t.Run(d.Name, func(t *testing.T) {
 			runnable(t, d.Name, d.ISA)
 			r := rand.New(rand.NewPCG(7, 8))
-			for _, n := range []int{1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 63, 64, 65, 100, 128, 130} {
+			for _, n := range lengths {
 				for _, taps := range []int{1, 2, 4, 9, 10, 25} {
-					checkDepthwise(t, d, r, n, taps, r.IntN(2) == 0)
+					off, places := make([]int, ceilDiv(taps, d.KR)*d.KR), make([]int, taps)
+					for i := range taps {
+						off[i], places[i] = r.IntN(3*n), i
+					}
+					checkDepthwise(t, d, r, n, places, n+r.IntN(5), off, r.IntN(2) == 0)
+				}
+			}
+		})
+	}
+	for i := range depthwises3x3 {
+		d := &depthwises3x3[i]
+		t.Run(d.Name, func(t *testing.T) {
+			runnable(t, d.Name, d.ISA)
+			r := rand.New(rand.NewPCG(8, 8))
+			for _, n := range lengths {
+				for range 8 {
+					off, distance := make([]int, 3*d.KR), n+r.IntN(5)
+					var places []int
+					for y := range 3 {
+						off[y] = r.IntN(3 * n)
+						for x := range 3 {
+							off[d.KR*x+y] = off[y] + x*distance
+							places = append(places, d.KR*x+y)
+						}
+					}
+					checkDepthwise(t, &d.Depthwise, r, n, places, d.Stride*distance, off, r.IntN(2) == 0)
 				}
 			}
 		})
 	}
 }
 
-func checkDepthwise(t testing.TB, d *Depthwise, r *rand.Rand, n, taps int, extreme bool) {
+// checkDepthwise computes a few pixels of n channels; tap i is at places[i] of off and of the weights.
+func checkDepthwise(t testing.TB, d *Depthwise, r *rand.Rand, n int, places []int, step int, off []int, extreme bool) {
 	t.Helper()
-	pixels, step := 1+r.IntN(4), n+r.IntN(5)
-	padded, blocks := ceilDiv(taps, d.KR)*d.KR, ceilDiv(n, d.CR)
-	off := make([]int, padded)
-	span := 0
-	for i := range taps {
-		off[i] = r.IntN(3 * n)
-		span = max(span, off[i])
-	}
+	taps, padded, blocks := len(places), len(off), ceilDiv(n, d.CR)
+	pixels, span := 1+r.IntN(7), slices.Max(off)
 	a, ga := guardedOf[byte](span + (pixels-1)*step + n)
 	for i := range a {
 		a[i] = byte(r.Uint32())
@@ -407,7 +432,8 @@ func checkDepthwise(t testing.TB, d *Depthwise, r *rand.Rand, n, taps int, extre
 		bias[place], mult[place] = bs[ch], ms[ch]
 		for tap := range taps {
 			v := ws[ch*taps+tap]
-			i := place/d.CR*padded*d.CR + (tap/d.KR*d.CR+place%d.CR)*d.KR + tap%d.KR
+			p := places[tap]
+			i := place/d.CR*padded*d.CR + (p/d.KR*d.CR+place%d.CR)*d.KR + p%d.KR
 			if d.W == S16 {
 				w[2*i], w[2*i+1] = byte(v), byte(int16(v)>>8)
 			} else {
@@ -429,7 +455,7 @@ func checkDepthwise(t testing.TB, d *Depthwise, r *rand.Rand, n, taps int, extre
 		for ch := range n {
 			acc := bs[ch]
 			for tap := range taps {
-				acc += int32(a[px*step+off[tap]+ch]) * int32(ws[ch*taps+tap])
+				acc += (int32(a[px*step+off[places[tap]]+ch]) - 128 + d.A.Bias()) * int32(ws[ch*taps+tap])
 			}
 			want := naiveRequant(float32(float32(acc)*ms[ch]), req.Zero, req.Lo, req.Hi)
 			if res != nil {
@@ -466,6 +492,37 @@ func TestWideners(t *testing.T) {
 				for i, u := range src {
 					if dst[i] != uint16(u) {
 						t.Fatalf("n %d: dst[%d] = %d, want %d", n, i, dst[i], u)
+					}
+				}
+				gs.check(t)
+				gd.check(t)
+			}
+		})
+	}
+}
+
+func TestFlippers(t *testing.T) {
+	for i := range flippers {
+		f := &flippers[i]
+		t.Run(f.Name, func(t *testing.T) {
+			runnable(t, f.Name, f.ISA)
+			r := rand.New(rand.NewPCG(9, 10))
+			for n := 1; n < 200; n++ {
+				src, gs := guardedOf[byte](n)
+				for i := range src {
+					src[i] = byte(r.Uint32())
+				}
+				dst, gd := guardedOf[byte](n + Slack)
+				f.Fn(&dst[0], &src[0], n)
+				for i, u := range src {
+					if dst[i] != u^0x80 {
+						t.Fatalf("n %d: dst[%d] = %d, want %d", n, i, dst[i], u^0x80)
+					}
+				}
+				f.Fn(&dst[0], &dst[0], n) // in place
+				for i, u := range src {
+					if dst[i] != u {
+						t.Fatalf("n %d, in place: dst[%d] = %d, want %d", n, i, dst[i], u)
 					}
 				}
 				gs.check(t)

@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"github.com/rfga-edge/rfga-edge/asm"
 )
 
-// Inner buffers of RFGAI8: the quantized views, and the Conv1d results before the sigmoid.
+// Inner buffers of RFGAI8: the quantized views, the Conv1d results before the sigmoid, and what they become by it.
 const (
 	rfgaYC = iota // C
 	rfgaYH        // H x C
@@ -14,22 +16,31 @@ const (
 	rfgaZC
 	rfgaZH
 	rfgaZW
+	rfgaGH // H x C int32: the sum of the channel's and the row's sigmoids
+	rfgaGW // W x C int16: the column's
 	rfgaInner
 )
 
 // rfgaI8 is the prepared operator.
 type rfgaI8 struct {
 	RFGAI8
-	biasC []int32 // of conv c, with the zero point folded in
-	views [3]rounder
-	convC rounder
-	round rounder
+	biasC  []int32 // of conv c, with the zero point folded in
+	views  [3]*asm.Requant
+	convC  rounder
+	sums   *Row[sumFunc]
+	round  *Row[roundFunc]
+	attend *Row[attendFunc]
+	params *asm.Attention
 }
 
 // PrepareRFGAI8 returns quantized residual fine-grained attention. Its stages: the views, the convolution along the channels,
 // the convolutions along height and width (which are int8 convolutions like any other), and the calibration of x.
 func PrepareRFGAI8(c *RFGAI8) (*Prepared, error) {
-	r := &rfgaI8{RFGAI8: *c}
+	return prepareRFGAI8(c, features)
+}
+
+func prepareRFGAI8(c *RFGAI8, available ISA) (*Prepared, error) {
+	r := &rfgaI8{RFGAI8: *c, sums: chooseRow(summers, available), round: chooseRow(rounders, available), attend: chooseRow(attenders, available)}
 	if err := r.check(); err != nil {
 		return nil, err
 	}
@@ -37,24 +48,28 @@ func PrepareRFGAI8(c *RFGAI8) (*Prepared, error) {
 	if err != nil {
 		return nil, err
 	}
-	for v := range r.views {
-		r.views[v] = newRounder(c.ViewZero[v], -128, 127)
+	// What the summands' zero points add up to comes off each sum.
+	for v, count := range [...]int{c.Shape.H * c.Shape.W, c.Shape.W, c.Shape.H} {
+		r.views[v] = rescaling(0, c.ViewMult[v], c.ViewZero[v], -128, 127)
+		r.views[v].AOff = -int32(count) * (c.ZeroIn + 128)
 	}
 	r.convC = newRounder(c.ConvC.Zero, c.ConvC.Lo, c.ConvC.Hi)
-	r.round = newRounder(c.Requant.Zero, c.Requant.Lo, c.Requant.Hi)
+	q := &c.Requant
+	r.params = &asm.Attention{Zero: c.ZeroIn + 128, A: c.A, B: c.B, Mult: q.Mult[0], Lo: float32(q.Lo - q.Zero), Hi: float32(q.Hi - q.Zero),
+		ZeroOut: q.Zero + 128, Round: 8192}
 
 	h, w, ch := c.Shape.H, c.Shape.W, c.Shape.C
-	convH, err := PrepareConvI8(&ConvI8{
+	convH, err := prepareConvI8(&ConvI8{
 		In: Shape{h, 1, ch}, Out: Shape{h, 1, ch}, Window: window1D(3, 1), Groups: 1,
 		Weights: c.WH, Bias: c.BH, ZeroIn: c.ViewZero[1], Requant: c.ConvH,
-	})
+	}, available, cacheL2())
 	if err != nil {
 		return nil, fmt.Errorf("convolution along height: %w", err)
 	}
-	convW, err := PrepareConvI8(&ConvI8{
+	convW, err := prepareConvI8(&ConvI8{
 		In: Shape{1, w, ch}, Out: Shape{1, w, ch}, Window: window1D(1, 3), Groups: 1,
 		Weights: c.WW, Bias: c.BW, ZeroIn: c.ViewZero[2], Requant: c.ConvW,
-	})
+	}, available, cacheL2())
 	if err != nil {
 		return nil, fmt.Errorf("convolution along width: %w", err)
 	}
@@ -77,9 +92,10 @@ func PrepareRFGAI8(c *RFGAI8) (*Prepared, error) {
 	p.Inner[rfgaYC], p.Inner[rfgaZC] = ch, ch
 	p.Inner[rfgaYH], p.Inner[rfgaZH] = h*ch, h*ch
 	p.Inner[rfgaYW], p.Inner[rfgaZW] = w*ch, w*ch
+	p.Inner[rfgaGH], p.Inner[rfgaGW] = 4*h*ch, 2*w*ch
 	blocks := ceilDiv(ch, channelUnit)
 	p.Stages = []Stage{
-		{Name: "views", Units: blocks, Scratch: 4 * channelUnit * (w + 2), Run: r.runViews},
+		{Name: "views", Units: blocks, Scratch: 4 * 3 * channelUnit, Run: r.runViews},
 		{Name: "conv_c", Units: blocks, Run: r.runConvC},
 	}
 	p.embed("conv_h", convH, func(sub, io *IO) {
@@ -88,7 +104,7 @@ func PrepareRFGAI8(c *RFGAI8) (*Prepared, error) {
 	p.embed("conv_w", convW, func(sub, io *IO) {
 		sub.In, sub.Out = io.Inner[rfgaYW:rfgaYW+1], io.Inner[rfgaZW:rfgaZW+1]
 	})
-	p.Stages = append(p.Stages, Stage{Name: "apply", Units: h, Scratch: 4 * ch, Run: r.runApply})
+	p.Stages = append(p.Stages, Stage{Name: "sigmoid", Units: h + w, Run: r.runSigmoid}, Stage{Name: "apply", Units: h, Run: r.runApply})
 	return p, nil
 }
 
@@ -169,44 +185,26 @@ func abs(v int64) int64 { return max(v, -v) }
 
 // runViews sums a block of channels over rows, columns and all, and requantizes the sums.
 func (r *rfgaI8) runViews(io *IO, lo, hi int, tmp []byte) {
-	s, zero := r.Shape, r.ZeroIn+128
-	x := io.In[0]
-	sums := view[int32](tmp)
+	s := r.Shape
+	row := s.W * s.C
+	all, sums := view[int32](tmp)[:channelUnit], view[int32](tmp)[channelUnit:]
 	for u := lo; u < hi; u++ {
 		c0 := u * channelUnit
 		n := min(channelUnit, s.C-c0)
-		all, row := sums[:n], sums[channelUnit:][:n]
-		columns := sums[2*channelUnit:][:s.W*channelUnit]
+		all := all[:n]
 		clear(all)
-		clear(columns)
 		for h := range s.H {
-			clear(row)
-			for w := range s.W {
-				column := columns[w*channelUnit:][:n]
-				row := row[:n]
-				for i, v := range x[(h*s.W+w)*s.C+c0:][:n] {
-					row[i] += int32(v)
-					column[i] += int32(v)
-				}
-			}
-			for i, v := range row {
+			r.sums.Fn(&sums[0], at(io.In[0], h*row+c0), 0, 1, s.C, s.W, n)
+			for i, v := range sums[:n] {
 				all[i] += v
 			}
-			r.storeView(1, io.Inner[rfgaYH][h*s.C+c0:], row, int32(s.W)*zero)
+			r.round.Fn(at(io.Inner[rfgaYH], h*s.C+c0), &sums[0], n, r.views[1])
 		}
 		for w := range s.W {
-			r.storeView(2, io.Inner[rfgaYW][w*s.C+c0:], columns[w*channelUnit:][:n], int32(s.H)*zero)
+			r.sums.Fn(&sums[0], at(io.In[0], w*s.C+c0), row, s.H, 0, 1, n)
+			r.round.Fn(at(io.Inner[rfgaYW], w*s.C+c0), &sums[0], n, r.views[2])
 		}
-		r.storeView(0, io.Inner[rfgaYC][c0:], all, int32(s.H)*int32(s.W)*zero)
-	}
-}
-
-// storeView requantizes sums of stored bytes; zero is what the summands' zero points add up to.
-func (r *rfgaI8) storeView(v int, y []byte, sums []int32, zero int32) {
-	round, m := r.views[v], r.ViewMult[v]
-	y = y[:len(sums)]
-	for i, s := range sums {
-		y[i] = round.store(float32(float32(s-zero) * m))
+		r.round.Fn(at(io.Inner[rfgaYC], c0), &all[0], n, r.views[0])
 	}
 }
 
@@ -228,24 +226,31 @@ func (r *rfgaI8) runConvC(io *IO, lo, hi int, _ []byte) {
 	}
 }
 
-// runApply computes rows of the output.
-func (r *rfgaI8) runApply(io *IO, lo, hi int, tmp []byte) {
-	s, zero, a, b, m, round := r.Shape, r.ZeroIn+128, r.A, r.B, r.Requant.Mult[0], r.round
+// runSigmoid looks the sigmoids up: of the rows, to which it adds those of the channels, and of the columns.
+func (r *rfgaI8) runSigmoid(io *IO, lo, hi int, _ []byte) {
+	n := r.Shape.C
 	tc, th, tw := (*[256]int16)(r.Table), (*[256]int16)(r.Table[256:]), (*[256]int16)(r.Table[512:])
-	sum := view[int32](tmp)[:s.C] // of the channel's and the row's sigmoids
-	for h := lo; h < hi; h++ {
-		zh := io.Inner[rfgaZH][h*s.C:][:s.C]
-		for c, u := range io.Inner[rfgaZC][:s.C] {
-			sum[c] = int32(tc[u]) + int32(th[zh[c]])
-		}
-		for w := range s.W {
-			at := (h*s.W + w) * s.C
-			x, y, zw := io.In[0][at:][:s.C], io.Out[0][at:][:s.C], io.Inner[rfgaZW][w*s.C:][:s.C]
-			sum := sum[:s.C]
-			for c, u := range x {
-				factor := a + (b*(sum[c]+int32(tw[zw[c]]))+8192)>>14
-				y[c] = round.store(float32(float32((int32(u)-zero)*factor) * m))
+	for u := lo; u < hi; u++ {
+		if w := u - r.Shape.H; w >= 0 {
+			y := view[int16](io.Inner[rfgaGW])[w*n:][:n]
+			for i, z := range io.Inner[rfgaZW][w*n:][:n] {
+				y[i] = tw[z]
 			}
+			continue
 		}
+		y, zc := view[int32](io.Inner[rfgaGH])[u*n:][:n], io.Inner[rfgaZC][:n]
+		for i, z := range io.Inner[rfgaZH][u*n:][:n] {
+			y[i] = int32(tc[zc[i]]) + int32(th[z])
+		}
+	}
+}
+
+// runApply computes rows of the output.
+func (r *rfgaI8) runApply(io *IO, lo, hi int, _ []byte) {
+	s := r.Shape
+	for h := lo; h < hi; h++ {
+		x := h * s.W * s.C
+		gh, gw := &view[int32](io.Inner[rfgaGH])[h*s.C], &view[int16](io.Inner[rfgaGW])[0]
+		r.attend.Fn(at(io.Out[0], x), at(io.In[0], x), gh, gw, s.W, s.C, r.params)
 	}
 }

@@ -17,21 +17,22 @@ func PrepareRFGAF32(c *RFGAF32) (*Prepared, error) {
 	}
 	convH, err := PrepareConvF32(&ConvF32{
 		In: Shape{h, 1, ch}, Out: Shape{h, 1, ch}, Window: window1D(3, 1), Groups: 1,
-		Weights: c.WH, Bias: c.BH, ClampLo: negInf, ClampHi: posInf,
+		Weights: c.WH, Weights16: c.WH16, Bias: c.BH, ClampLo: negInf, ClampHi: posInf,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("convolution along height: %w", err)
 	}
 	convW, err := PrepareConvF32(&ConvF32{
 		In: Shape{1, w, ch}, Out: Shape{1, w, ch}, Window: window1D(1, 3), Groups: 1,
-		Weights: c.WW, Bias: c.BW, ClampLo: negInf, ClampHi: posInf,
+		Weights: c.WW, Weights16: c.WW16, Bias: c.BW, ClampLo: negInf, ClampHi: posInf,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("convolution along width: %w", err)
 	}
 
-	r := *c
-	r.WH, r.WW = nil, nil // packed: lets go of the caller's
+	r := rfgaF32{RFGAF32: *c, sums: chooseRow(summersF32, features).Fn, sigmoid: chooseRow(sigmoids, features).Fn,
+		attend: chooseRow(attendersF32, features).Fn, factors: []float32{c.A, c.B}}
+	r.WH, r.WW, r.WH16, r.WW16 = nil, nil, nil, nil // packed: lets go of the caller's
 	p := &Prepared{
 		Inner:  make([]int, rfgaInner),
 		Kernel: convH.Kernel,
@@ -44,7 +45,7 @@ func PrepareRFGAF32(c *RFGAF32) (*Prepared, error) {
 	p.Inner[rfgaYW], p.Inner[rfgaZW] = 4*w*ch, 4*w*ch
 	blocks := ceilDiv(ch, channelUnit)
 	p.Stages = []Stage{
-		{Name: "views", Units: blocks, Scratch: 8 * channelUnit * (w + 2), Run: r.runViews},
+		{Name: "views", Units: blocks, Scratch: 16 * channelUnit, Run: r.runViews},
 		{Name: "conv_c", Units: blocks, Run: r.runConvC},
 	}
 	p.embed("conv_h", convH, func(sub, io *IO) {
@@ -59,34 +60,35 @@ func PrepareRFGAF32(c *RFGAF32) (*Prepared, error) {
 	return p, nil
 }
 
-func (r *RFGAF32) runViews(io *IO, lo, hi int, tmp []byte) {
+// rfgaF32 is attention made ready.
+type rfgaF32 struct {
+	RFGAF32
+	sums    sumsF32Func
+	sigmoid mapFunc
+	attend  attendF32Func
+	factors []float32 // A, B
+}
+
+func (r *rfgaF32) runViews(io *IO, lo, hi int, tmp []byte) {
 	s, x := r.Shape, view[float32](io.In[0])
 	yc, yh, yw := view[float32](io.Inner[rfgaYC]), view[float32](io.Inner[rfgaYH]), view[float32](io.Inner[rfgaYW])
 	sums := view[float64](tmp)
 	for u := lo; u < hi; u++ {
 		c0 := u * channelUnit
 		n := min(channelUnit, s.C-c0)
-		all, row := sums[:n], sums[channelUnit:][:n]
-		columns := sums[2*channelUnit:][:s.W*channelUnit]
+		wide := ceilDiv(n, 16) * 16
+		all, line := sums[:n], sums[channelUnit:][:n]
 		clear(all)
-		clear(columns)
 		for h := range s.H {
-			clear(row)
-			for w := range s.W {
-				column := columns[w*channelUnit:][:n]
-				row := row[:n]
-				for i, v := range x[(h*s.W+w)*s.C+c0:][:n] {
-					row[i] += float64(v)
-					column[i] += float64(v)
-				}
-			}
-			for i, v := range row {
+			r.sums(&line[0], at(x, h*s.W*s.C+c0), 4*s.C, s.W, wide)
+			for i, v := range line {
 				all[i] += v
 			}
-			storeMeans(yh[h*s.C+c0:], row, s.W)
+			storeMeans(yh[h*s.C+c0:], line, s.W)
 		}
 		for w := range s.W {
-			storeMeans(yw[w*s.C+c0:], columns[w*channelUnit:][:n], s.H)
+			r.sums(&line[0], at(x, w*s.C+c0), 4*s.W*s.C, s.H, wide)
+			storeMeans(yw[w*s.C+c0:], line, s.H)
 		}
 		storeMeans(yc[c0:], all, s.H*s.W)
 	}
@@ -100,7 +102,7 @@ func storeMeans(y []float32, sums []float64, count int) {
 }
 
 // runConvC writes the channel view's sigmoid.
-func (r *RFGAF32) runConvC(io *IO, lo, hi int, _ []byte) {
+func (r *rfgaF32) runConvC(io *IO, lo, hi int, _ []byte) {
 	y, z, n := view[float32](io.Inner[rfgaYC]), view[float32](io.Inner[rfgaZC]), r.Shape.C
 	for c := lo * channelUnit; c < min(hi*channelUnit, n); c++ {
 		w := r.WC[4*c:][:3]
@@ -119,7 +121,7 @@ func (r *RFGAF32) runConvC(io *IO, lo, hi int, _ []byte) {
 }
 
 // runSigmoid turns the rows of both other views, height first, into their sigmoids.
-func (r *RFGAF32) runSigmoid(io *IO, lo, hi int, _ []byte) {
+func (r *rfgaF32) runSigmoid(io *IO, lo, hi int, _ []byte) {
 	n := r.Shape.C
 	for u := lo; u < hi; u++ {
 		z, row := io.Inner[rfgaZH], u
@@ -127,17 +129,15 @@ func (r *RFGAF32) runSigmoid(io *IO, lo, hi int, _ []byte) {
 			z, row = io.Inner[rfgaZW], u-r.Shape.H
 		}
 		z32 := view[float32](z)[row*n:][:n]
-		for i, v := range z32 {
-			z32[i] = Sigmoid32(v)
-		}
+		mapRow(r.sigmoid, Sigmoid, z32, z32)
 	}
 }
 
-func (r *RFGAF32) runApply(io *IO, lo, hi int, tmp []byte) {
-	s, a, b := r.Shape, r.A, r.B
+func (r *rfgaF32) runApply(io *IO, lo, hi int, tmp []byte) {
+	s := r.Shape
 	x, y := view[float32](io.In[0]), view[float32](io.Out[0])
 	zc, zh, zw := view[float32](io.Inner[rfgaZC]), view[float32](io.Inner[rfgaZH]), view[float32](io.Inner[rfgaZW])
-	sum := view[float32](tmp)[:s.C]
+	sum, whole := view[float32](tmp)[:s.C], s.C&^15
 	for h := lo; h < hi; h++ {
 		zh := zh[h*s.C:][:s.C]
 		for c, v := range zc[:s.C] {
@@ -146,9 +146,11 @@ func (r *RFGAF32) runApply(io *IO, lo, hi int, tmp []byte) {
 		for w := range s.W {
 			at := (h*s.W + w) * s.C
 			x, y, zw := x[at:][:s.C], y[at:][:s.C], zw[w*s.C:][:s.C]
-			sum := sum[:s.C]
-			for c, v := range x {
-				y[c] = v * (a + b*(sum[c]+zw[c]))
+			if whole > 0 {
+				r.attend(&y[0], &x[0], &sum[0], &zw[0], whole, &r.factors[0])
+			}
+			if n := s.C - whole; n > 0 {
+				attendPortableF32(&y[whole], &x[whole], &sum[whole], &zw[whole], n, &r.factors[0])
 			}
 		}
 	}

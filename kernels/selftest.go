@@ -32,6 +32,18 @@ func SelfTest(report func(kernel string, err error)) (digest string, err error) 
 			tell(w.Name, selfTestWidener(w))
 		}
 	}
+	for i := range flippers {
+		if f := &flippers[i]; f.ISA&^features == 0 {
+			tell(f.Name, selfTestFlipper(f))
+		}
+	}
+	selfTestRows(tell)
+	selfTestFloat(tell)
+	selfTestWinograd(tell)
+	for _, p := range Peaks() { // they have no result: that they run is all there is to test
+		p.Fn(1)
+		tell(p.Name, nil)
+	}
 	cases := selfTestCases()
 	want := make([][]byte, len(cases))
 	for i := range cases {
@@ -135,6 +147,22 @@ func selfTestWidener(w *Widener) error {
 	return nil
 }
 
+func selfTestFlipper(f *Flipper) error {
+	for _, n := range []int{1, 15, 64, 65, 200} {
+		src, dst := aligned[byte](n+Slack), aligned[byte](n+Slack)
+		for i := range src {
+			src[i] = byte(7 * i)
+		}
+		f.Fn(&dst[0], &src[0], n)
+		for i, v := range dst[:n] {
+			if v != src[i]^0x80 {
+				return fmt.Errorf("element %d of %d: %#x, portable Go has %#x", i, n, v, src[i]^0x80)
+			}
+		}
+	}
+	return nil
+}
+
 // selfTestCase is a layer with its operands.
 type selfTestCase struct {
 	name   string
@@ -153,11 +181,12 @@ func (c *selfTestCase) run(isa ISA) (out []byte, used []string, err error) {
 		used = append(used, chooseRequantizer(isa, residual).Name)
 	} else {
 		p, err = prepareDepthwiseI8(c.depth, isa)
-		in, w := c.depth.In, c.depth.Window
-		used = append(used, chooseDepthwise(isa, residual, in.C, w.KH*w.KW).Name)
 	}
 	if err != nil {
 		return nil, used, err
+	}
+	if c.depth != nil {
+		used = append(used, p.Kernel)
 	}
 	out = aligned[byte](c.out)
 	io := &IO{In: [][]byte{c.x, c.res}, Out: [][]byte{out}}
@@ -191,6 +220,8 @@ func selfTestCases() []selfTestCase {
 		{"3x3 dilated, groups, residual", Shape{9, 9, 24}, 36, 3, Window{3, 3, 1, 1, 2, 2, [4]int{2, 2, 2, 2}}, true},
 		{"depthwise 3x3", Shape{9, 9, 72}, 0, 0, Window{3, 3, 1, 1, 1, 1, [4]int{1, 1, 1, 1}}, false},
 		{"depthwise 3x3 stride 2, residual", Shape{11, 12, 45}, 0, 0, Window{3, 3, 2, 2, 1, 1, [4]int{0, 1, 1, 0}}, true},
+		{"depthwise 3x3 of whole blocks", Shape{7, 11, 64}, 0, 0, Window{3, 3, 1, 1, 1, 1, [4]int{1, 1, 1, 1}}, false},
+		{"depthwise 3x3 stride 2", Shape{10, 11, 130}, 0, 0, Window{3, 3, 2, 2, 1, 1, [4]int{1, 1, 1, 1}}, false},
 		{"depthwise 5x5", Shape{8, 7, 100}, 0, 0, Window{5, 5, 1, 1, 1, 1, [4]int{2, 2, 2, 2}}, false},
 	} {
 		r := rand.New(rand.NewPCG(2, uint64(i)))

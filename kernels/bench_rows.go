@@ -1,0 +1,118 @@
+package kernels
+
+import "github.com/rfga-edge/rfga-edge/asm"
+
+// winograd measures the transforms of s.M tiles of s.K input and s.N output channels.
+func (b *benches) winograd(s BenchShape) {
+	tmp := aligned[byte](winoTmp)
+	for _, form := range winoForms {
+		n2 := form.n * form.n
+		pick := chooseWinograd(features, form, s.N)
+		for i := range winoInputs {
+			w := &winoInputs[i]
+			if w.ISA&^features != 0 || w.M != form.m {
+				continue
+			}
+			ch := ceilDiv(s.K, w.Lanes) * w.Lanes
+			ldf := winoStride(2 * ch)
+			v, x := aligned[int16](n2*ldf/2), filled[byte](n2*s.K)
+			b.add(w.Name, w.ISA, w == pick.input, 0, s.M*s.K*n2, func() {
+				for range s.M {
+					w.Fn(&v[0], ldf, &x[0], form.n*s.K, s.K, s.K, &tmp[0])
+				}
+			})
+		}
+		for i := range winoFilters {
+			w := &winoFilters[i]
+			if w.ISA&^features != 0 || w.M != form.m {
+				continue
+			}
+			main := pick.family[0]
+			groups := max(s.K/main.KR, 1)
+			panels := max(ceilDiv(s.N*main.KR, w.Lanes), 1)
+			ldf := winoStride(2 * w.Lanes * groups)
+			u, f := aligned[int16](n2*ldf/2), filled[int8](9*groups*w.Lanes)
+			b.add(w.Name, w.ISA, w == pick.filter, 0, panels*groups*w.Lanes*n2, func() {
+				for range panels {
+					w.Fn(&u[0], ldf, &f[0], groups, &tmp[0])
+				}
+			})
+		}
+		for i := range winoOutputs {
+			w := &winoOutputs[i]
+			if w.ISA&^features != 0 || w.M != form.m {
+				continue
+			}
+			const row = 8 // tiles at once
+			ldm, ldy := winoStride(4*w.NR*row), winoStride(4*w.NR*form.m*row)
+			m, y, corr := filled[int32](n2*ldm/4), aligned[int32](form.m*ldy/4), filled[int32](w.NR)
+			panels := ceilDiv(s.N, w.NR)
+			b.add(w.Name, w.ISA, w == pick.output, 0, ceilDiv(s.M, row)*row*panels*w.NR*form.m*form.m, func() {
+				for range panels * ceilDiv(s.M, row) {
+					w.Fn(&y[0], ldy, &m[0], ldm, row, &corr[0], &tmp[0])
+				}
+			})
+		}
+	}
+}
+
+// rows measures the kernels that work on rows of elements.
+func (b *benches) rows(op string, s BenchShape) {
+	n := s.M * s.N
+	x, y, z := filled[byte](4*(s.M+s.K)*s.N), filled[byte](n), aligned[byte](4*n+4*Slack)
+	switch op {
+	case "widen":
+		for i := range wideners {
+			w := &wideners[i]
+			b.row(w.Name, w.ISA, w == chooseWidener(features), n, func() { w.Fn(&view[uint16](z)[0], &x[0], n) })
+		}
+	case "flip":
+		for i := range flippers {
+			f := &flippers[i]
+			b.row(f.Name, f.ISA, f == chooseFlipper(features), n, func() { f.Fn(&z[0], &x[0], n) })
+		}
+	case "sum":
+		dst := aligned[int32](s.N + 64)
+		benchRows(b, summers, n*s.K, func(f sumFunc) {
+			for p := range s.M {
+				f(&dst[0], &x[p*s.N], 0, 1, s.N, s.K, s.N)
+			}
+		})
+	case "max":
+		benchRows(b, maxers, n*s.K, func(f maxFunc) {
+			for p := range s.M {
+				f(&z[p*s.N], &x[p*s.N], 0, 1, s.N, s.K, s.N)
+			}
+		})
+	case "rescale":
+		p := benchRequant()
+		benchRows(b, rescalers, n, func(f unaryFunc) { f(&z[0], &x[0], n, p) })
+		acc := filled[int32](s.N)
+		benchRows(b, rounders, n, func(f roundFunc) {
+			for i := range s.M {
+				f(&z[i*s.N], &acc[0], s.N, p)
+			}
+		})
+	case "add", "mul":
+		p := benchRequant()
+		kind := map[string][]Row[binaryFunc]{"add": adders, "mul": mulers}[op]
+		benchRows(b, kind, n, func(f binaryFunc) { f(&z[0], &x[0], &y[0], n, p) })
+	case "attend":
+		gh, gw := filled[int32](s.N), filled[int16](n)
+		p := &asm.Attention{Zero: 128, A: 1 << 14, B: 1 << 14, Mult: 1, Lo: -100, Hi: 100, ZeroOut: 128, Round: 8192}
+		benchRows(b, attenders, n, func(f attendFunc) { f(&z[0], &x[0], &gh[0], &gw[0], s.M, s.N, p) })
+	}
+}
+
+func (b *benches) row(name string, isa ISA, pick bool, elements int, run func()) {
+	if isa&^features == 0 {
+		b.add(name, isa, pick, 0, elements, run)
+	}
+}
+
+func benchRows[F any](b *benches, rows []Row[F], elements int, run func(F)) {
+	for i := range rows {
+		r := &rows[i]
+		b.row(r.Name, r.ISA, r == chooseRow(rows, features), elements, func() { run(r.Fn) })
+	}
+}

@@ -1,0 +1,137 @@
+package kernels
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/rfga-edge/rfga-edge/asm"
+)
+
+// GEMMF32 is the record of one float32 matrix product microkernel with its epilogue, for i < MR, j < NR:
+//
+//	v := bias[j], or c[i][j] if bias is nil
+//	for t < k { v = FMA(a[i][t], b[t][j], v) }
+//	c[i][j] = v, or what p makes of it and of res[i][j], if p is not nil
+//
+// One sum, one fused operation a term, first to last: tiles of one size or another, sums taken up again where they were
+// left, and different instruction sets give the same bits.
+// Distances of rows (lda, ldc, ldr) are in bytes. b is a packed panel, [k][NR]. k is at least 1. bias is readable for NR
+// columns, and so is res if it is not nil; all NR columns of c are written.
+// Records that differ in MR and Name only are a family, as those of GEMM are.
+type GEMMF32 struct {
+	Name   string
+	ISA    ISA
+	MR, NR int
+	Rate   int // products per cycle of a full tile, roughly: the chooser's measure
+	Fn     func(c *float32, ldc int, a *float32, lda int, b *float32, k int, bias, res *float32, ldr int, p *asm.ClampF32)
+}
+
+// What float rows do; they may read up to Slack bytes behind their operands.
+type (
+	// expandFunc writes n halves as float32. n is a multiple of 16.
+	expandFunc = func(dst *float32, src *uint16, n int)
+	// depthwiseFunc, for i < pixels, j < n:
+	//
+	//	v := bias[j]
+	//	for t < taps { v = FMA(a[i*step + at[t].A][j], w[at[t].W][j], v) }
+	//	dst[i*ldd][j] = what p makes of v and, if res is not nil, of res[i*ldr][j]
+	//
+	// with distances and offsets in bytes. taps is at least 1. Exactly n channels are written.
+	depthwiseFunc = func(dst *float32, ldd int, a *float32, step, pixels int, at *asm.Tap, taps int, w *float32, n int, bias, res *float32, ldr int, p *asm.ClampF32)
+	// poolFunc: dst[i*ldd][j] = the maximum over t < taps of a[i*step + at[t].A][j], or their sum, from the first to the last,
+	// divided by divisor. Likewise otherwise. A NaN may get lost in a maximum.
+	poolFunc = func(dst *float32, ldd int, a *float32, step, pixels int, at *asm.Tap, taps, n int, divisor float32)
+	// mapFunc writes a function of n elements, a multiple of 8: Func.At, the same bits.
+	mapFunc = func(dst, src *float32, n int)
+	// sumsF32Func: dst[j] = sum over i < pixels of a[i*step][j] in float64, in this order; step in bytes, n a multiple of 16.
+	sumsF32Func = func(dst *float64, a *float32, step, pixels, n int)
+	// dotFunc returns the sum over i < n, a multiple of 16, of float64(a[i])*float64(b[i]), in an order of its own.
+	dotFunc = func(a, b *float32, n int) float64
+	// attendF32Func: dst[i] = a[i]*(p[0]+p[1]*(g[i]+w[i])), each operation rounded, for i < n, a multiple of 16.
+	attendF32Func = func(dst, a, g, w *float32, n int, p *float32)
+)
+
+// The float rows of this build. There is no portable product: without a row, float operators use what RegisterMatMulF32 got.
+var (
+	gemmsF32      = archGEMMsF32
+	depthwisesF32 = slices.Concat([]Row[depthwiseFunc]{{Name: "f32_depthwise_portable", Rate: 1, Fn: depthwisePortableF32}}, archDepthwisesF32)
+	maxPoolsF32   = slices.Concat([]Row[poolFunc]{{Name: "f32_maxpool_portable", Rate: 1, Fn: maxPoolPortableF32}}, archMaxPoolsF32)
+	avgPoolsF32   = slices.Concat([]Row[poolFunc]{{Name: "f32_avgpool_portable", Rate: 1, Fn: avgPoolPortableF32}}, archAvgPoolsF32)
+	expanders     = slices.Concat([]Row[expandFunc]{{Name: "f16f32_expand_portable", Rate: 1, Fn: expandPortable}}, archExpanders)
+)
+
+var (
+	sigmoids     = slices.Concat([]Row[mapFunc]{{Name: "f32_sigmoid_portable", Rate: 1, Fn: sigmoidPortable}}, archSigmoids)
+	swishes      = slices.Concat([]Row[mapFunc]{{Name: "f32_swish_portable", Rate: 1, Fn: swishPortable}}, archSwishes)
+	summersF32   = slices.Concat([]Row[sumsF32Func]{{Name: "f32_sums_portable", Rate: 1, Fn: sumsPortableF32}}, archSummersF32)
+	dots         = slices.Concat([]Row[dotFunc]{{Name: "f32_dot_portable", Rate: 1, Fn: dotPortable}}, archDots)
+	attendersF32 = slices.Concat([]Row[attendF32Func]{{Name: "f32_attend_portable", Rate: 1, Fn: attendPortableF32}}, archAttendersF32)
+)
+
+// The transforms of Winograd's convolution. Filters come as float32 or as halves.
+var (
+	winoInputsF32  = archWinoInputsF32
+	winoFiltersF32 = archWinoFiltersF32
+	winoHalves     = archWinoHalves
+	winoOutputsF32 = archWinoOutputsF32
+)
+
+// eachFloatRow calls add for every float row.
+func eachFloatRow(add func(op, name string, isa ISA)) {
+	for i := range gemmsF32 {
+		add("gemmf32", gemmsF32[i].Name, gemmsF32[i].ISA)
+	}
+	listRows("depthwisef32", depthwisesF32, add)
+	listRows("maxpoolf32", maxPoolsF32, add)
+	listRows("avgpoolf32", avgPoolsF32, add)
+	listRows("expand", expanders, add)
+	listRows("map", sigmoids, add)
+	listRows("map", swishes, add)
+	listRows("sums", summersF32, add)
+	listRows("dot", dots, add)
+	listRows("attendf32", attendersF32, add)
+	listRows("winogradf32", winoInputsF32, add)
+	listRows("winogradf32", winoFiltersF32, add)
+	listRows("winogradf32", winoHalves, add)
+	listRows("winogradf32", winoOutputsF32, add)
+}
+
+// GEMMsF32 returns the records of every float matrix product kernel in this build, runnable here or not.
+func GEMMsF32() []GEMMF32 { return slices.Clone(gemmsF32) }
+
+// chooseGEMMF32 returns the family to use for n columns, largest tile first; nil if there is none.
+func chooseGEMMF32(available ISA, n int) []*GEMMF32 {
+	var best *GEMMF32
+	score := func(g *GEMMF32) float64 {
+		return float64(g.Rate) * float64(n) / float64(ceilDiv(n, g.NR)*g.NR)
+	}
+	for i := range gemmsF32 {
+		if g := &gemmsF32[i]; g.ISA&^available == 0 && (best == nil || score(g) > score(best)) {
+			best = g
+		}
+	}
+	if best == nil {
+		return nil
+	}
+	return gemmF32Family(best)
+}
+
+// gemmF32Family returns the records that share g's packing and instruction set, largest tile first.
+func gemmF32Family(g *GEMMF32) []*GEMMF32 {
+	var family []*GEMMF32
+	for i := range gemmsF32 {
+		if o := &gemmsF32[i]; o.ISA == g.ISA && o.NR == g.NR {
+			family = append(family, o)
+		}
+	}
+	slices.SortFunc(family, func(a, b *GEMMF32) int { return cmp.Compare(b.MR, a.MR) })
+	return family
+}
+
+// expandPortable expands IEEE 754 binary16; every half is a float32.
+func expandPortable(dst *float32, src *uint16, n int) {
+	to := row(dst, 0, n)
+	for i, h := range row(src, 0, n) {
+		to[i] = HalfToFloat(h)
+	}
+}

@@ -1,0 +1,23 @@
+//go:build purego || !amd64
+
+package kernels
+
+// An architecture with float kernels has a file like registry_f32_amd64.go instead of this one.
+var (
+	archGEMMsF32      []GEMMF32
+	archExpanders     []Row[expandFunc]
+	archDepthwisesF32 []Row[depthwiseFunc]
+	archMaxPoolsF32   []Row[poolFunc]
+	archAvgPoolsF32   []Row[poolFunc]
+
+	archSigmoids     []Row[mapFunc]
+	archSwishes      []Row[mapFunc]
+	archSummersF32   []Row[sumsF32Func]
+	archDots         []Row[dotFunc]
+	archAttendersF32 []Row[attendF32Func]
+
+	archWinoInputsF32  []Row[winoInputFunc]
+	archWinoFiltersF32 []Row[winoFilterFunc]
+	archWinoHalves     []Row[winoHalvesFunc]
+	archWinoOutputsF32 []Row[winoOutputFunc]
+)

@@ -1,0 +1,28 @@
+//go:build !purego
+
+package kernels
+
+import "github.com/rfga-edge/rfga-edge/asm"
+
+// Rates are products per cycle of a full tile where SIMD128 becomes SSE4.1, the bounds checks included.
+var archGEMMs = []GEMM{
+	{"u8s8_gemm_12x8c8_simd128", SIMD128, 12, 8, 8, U8, false, 6, asm.U8S8Gemm12x8c8SIMD128},
+	{"u8s8_gemm_3x8c8_simd128", SIMD128, 3, 8, 8, U8, false, 5, asm.U8S8Gemm3x8c8SIMD128},
+	{"u8s8_gemm_1x8c8_simd128", SIMD128, 1, 8, 8, U8, false, 3, asm.U8S8Gemm1x8c8SIMD128},
+}
+
+var archRequantizers = []Requantizer{
+	{"s32u8_requant_simd128", SIMD128, false, 4, asm.S32U8RequantSIMD128},
+	{"s32u8_requantadd_simd128", SIMD128, true, 4, asm.S32U8RequantAddSIMD128},
+}
+
+var archDepthwises = []Depthwise{
+	{"u8s16_depthwise_16c1_simd128", SIMD128, 16, 1, U8, S16, nil, false, 3, asm.U8S16Depthwise16c1SIMD128},
+	{"u8s16_depthwiseadd_16c1_simd128", SIMD128, 16, 1, U8, S16, nil, true, 3, asm.U8S16DepthwiseAdd16c1SIMD128},
+}
+
+// No kernel of this architecture reads anything but stored bytes.
+var (
+	archWideners []Widener
+	archFlippers []Flipper
+)

@@ -1,0 +1,27 @@
+//go:build !purego
+
+package kernels
+
+import "github.com/rfga-edge/rfga-edge/asm"
+
+var (
+	archSummers = []Row[sumFunc]{
+		{"u8s32_sum_avx512", AVX512, 16, asm.U8S32SumAVX512},
+		{"u8s32_sum_avx2", AVX2, 8, asm.U8S32SumAVX2},
+	}
+	archMaxers    = []Row[maxFunc]{{"u8_max_avx2", AVX2, 32, asm.U8MaxAVX2}}
+	archRescalers = []Row[unaryFunc]{{"u8_rescale_avx2", AVX2, 3, asm.U8RescaleAVX2}}
+	archRounders  = []Row[roundFunc]{{"s32u8_rescale_avx2", AVX2, 4, asm.S32U8RescaleAVX2}}
+	archAdders    = []Row[binaryFunc]{{"u8_add_avx2", AVX2, 2, asm.U8AddAVX2}}
+	archMulers    = []Row[binaryFunc]{{"u8_mul_avx2", AVX2, 2, asm.U8MulAVX2}}
+	archAttenders = []Row[attendFunc]{
+		{"u8s16_attend_avx512", AVX512, 6, asm.U8S16AttendAVX512},
+		{"u8s16_attend_avx2", AVX2, 4, asm.U8S16AttendAVX2},
+	}
+)
+
+// Three taps of a column at a time: see Depthwise3x3.
+var archDepthwises3x3 = []Depthwise3x3{
+	{Depthwise{"u8s8_depthwise3x3s1_64c4_avx512vnni", AVX512VNNI, 64, 4, U8, S8, laneOrder(), false, 48, asm.U8S8Depthwise3x3s164c4AVX512VNNI}, 1},
+	{Depthwise{"u8s8_depthwise3x3s2_64c4_avx512vnni", AVX512VNNI, 64, 4, U8, S8, laneOrder(), false, 38, asm.U8S8Depthwise3x3s264c4AVX512VNNI}, 2},
+}

@@ -1,0 +1,156 @@
+package kernels
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+)
+
+// selfTestWinograd compares the kernels of Winograd's method: matrix products with the definition, transforms with portable
+// Go's, which take four channels at a time.
+func selfTestWinograd(tell func(kernel string, err error)) {
+	for i := range gemm16s {
+		if g := &gemm16s[i]; g.ISA&^features == 0 {
+			tell(g.Name, selfTestGEMM16(g))
+		}
+	}
+	for i := range winoInputs {
+		if in := &winoInputs[i]; in.ISA&^features == 0 {
+			tell(in.Name, selfTestWinoInput(in))
+		}
+	}
+	for i := range winoFilters {
+		if fil := &winoFilters[i]; fil.ISA&^features == 0 {
+			tell(fil.Name, selfTestWinoFilter(fil))
+		}
+	}
+	for i := range winoOutputs {
+		if out := &winoOutputs[i]; out.ISA&^features == 0 {
+			tell(out.Name, selfTestWinoOutput(out))
+		}
+	}
+}
+
+func selfTestGEMM16(g *GEMM16) error {
+	r := rand.New(rand.NewPCG(3, uint64(g.MR)))
+	for _, k := range []int{1, 2, 7, 8, 31, 200} {
+		k = ceilDiv(k, g.KR) * g.KR
+		a, b, c := aligned[int16](g.MR*k), aligned[int16](k*g.NR), aligned[int32](g.MR*g.NR)
+		for i := range a {
+			a[i] = int16(r.IntN(51001) - 25500)
+		}
+		for i := range b {
+			b[i] = int16(r.IntN(12447) - 6223)
+		}
+		g.Fn(&c[0], &a[0], 2*k, &b[0], k)
+		for i := range g.MR {
+			for j := range g.NR {
+				var sum int32
+				for t := range k {
+					sum += int32(a[i*k+t]) * int32(b[(t/g.KR*g.NR+j)*g.KR+t%g.KR])
+				}
+				if c[i*g.NR+j] != sum {
+					return fmt.Errorf("depth %d, row %d, column %d: %d, portable Go has %d", k, i, j, c[i*g.NR+j], sum)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// compareLanes compares what a kernel wrote to lanes first, first+1, ... with portable Go's first lanes, in every row.
+func compareLanes[T comparable](got, want []T, rows, ldGot, ldWant, first, n int) error {
+	for i := range rows {
+		if g, w := got[i*ldGot+first:][:n], want[i*ldWant:][:n]; !slices.Equal(g, w) {
+			return fmt.Errorf("row %d, from lane %d: %v, portable Go has %v", i, first, g, w)
+		}
+	}
+	return nil
+}
+
+func selfTestWinoInput(in *WinoInput) error {
+	r := rand.New(rand.NewPCG(4, uint64(in.M)))
+	portable := winoInput4Portable
+	if in.M == 2 {
+		portable = winoInput2Portable
+	}
+	n := in.M + 2
+	tmp := aligned[byte](winoTmp)
+	for _, c := range []int{1, 16, 37, 64} {
+		ld := ceilDiv(c, in.Lanes) * in.Lanes
+		x, got, want := aligned[byte](n*n*c), aligned[int16](n*n*ld), aligned[int16](n*n*ld)
+		for i := range x {
+			x[i] = byte(r.Uint32())
+		}
+		in.Fn(&got[0], 2*ld, &x[0], n*c, c, c, &tmp[0])
+		portable(&want[0], 2*ld, &x[0], n*c, c, c, &tmp[0])
+		if err := compareLanes(got, want, n*n, ld, ld, 0, c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func selfTestWinoFilter(fil *WinoFilter) error {
+	r := rand.New(rand.NewPCG(5, uint64(fil.M)))
+	portable := winoFilter4Portable
+	if fil.M == 2 {
+		portable = winoFilter2Portable
+	}
+	n2 := (fil.M + 2) * (fil.M + 2)
+	tmp := aligned[byte](winoTmp)
+	for _, groups := range []int{1, 3} {
+		ld := groups * fil.Lanes
+		w, got := aligned[int8](9*ld), aligned[int16](n2*ld)
+		for i := range w {
+			w[i] = int8(r.IntN(255) - 127)
+		}
+		fil.Fn(&got[0], 2*ld, &w[0], groups, &tmp[0])
+		four, want := aligned[int8](9*4), aligned[int16](n2*4)
+		for first := 0; first < ld; first += 4 {
+			for tap := range 9 {
+				copy(four[4*tap:][:4], w[(first/fil.Lanes*9+tap)*fil.Lanes+first%fil.Lanes:])
+			}
+			portable(&want[0], 8, &four[0], 1, &tmp[0])
+			if err := compareLanes(got, want, n2, ld, 4, first, 4); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func selfTestWinoOutput(out *WinoOutput) error {
+	r := rand.New(rand.NewPCG(6, uint64(out.M)))
+	portable := winoOutput4Portable
+	if out.M == 2 {
+		portable = winoOutput2Portable
+	}
+	n2 := (out.M + 2) * (out.M + 2)
+	tmp := aligned[byte](winoTmp)
+	for _, tiles := range []int{1, 3} {
+		ldm, ldy := tiles*out.NR, tiles*out.NR*out.M
+		m, got, corr := aligned[int32](n2*ldm), aligned[int32](out.M*ldy), aligned[int32](out.NR)
+		for i := range m {
+			m[i] = int32(r.Uint32())
+		}
+		for i := range corr {
+			corr[i] = int32(r.Uint32())
+		}
+		out.Fn(&got[0], 4*ldy, &m[0], 4*ldm, tiles, &corr[0], &tmp[0])
+		four, want := aligned[int32](n2*4), aligned[int32](out.M*out.M*4)
+		for first := 0; first < ldm; first += 4 {
+			for f := range n2 {
+				copy(four[4*f:][:4], m[f*ldm+first:])
+			}
+			portable(&want[0], 4*4*out.M, &four[0], 16, 1, &corr[first%out.NR], &tmp[0])
+			for j := range out.M {
+				at := (first/out.NR*out.M+j)*out.NR + first%out.NR
+				if err := compareLanes(got, want[4*j:], out.M, ldy, 4*out.M, at, 4); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}

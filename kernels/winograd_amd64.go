@@ -1,0 +1,41 @@
+//go:build !purego
+
+package kernels
+
+import "github.com/rfga-edge/rfga-edge/asm"
+
+// Rates of transforms of filters are those of results that go to L2, which bounds them.
+var archGEMM16s = []GEMM16{
+	{"s16s16_gemm_14x32c2_avx512vnni", AVX512VNNI, 14, 32, 2, 64, asm.S16S16Gemm14x32c2AVX512VNNI},
+	{"s16s16_gemm_8x32c2_avx512vnni", AVX512VNNI, 8, 32, 2, 63, asm.S16S16Gemm8x32c2AVX512VNNI},
+	{"s16s16_gemm_7x32c2_avx512vnni", AVX512VNNI, 7, 32, 2, 56, asm.S16S16Gemm7x32c2AVX512VNNI},
+	{"s16s16_gemm_4x32c2_avx512vnni", AVX512VNNI, 4, 32, 2, 42, asm.S16S16Gemm4x32c2AVX512VNNI},
+	{"s16s16_gemm_2x32c2_avx512vnni", AVX512VNNI, 2, 32, 2, 36, asm.S16S16Gemm2x32c2AVX512VNNI},
+	{"s16s16_gemm_1x32c2_avx512vnni", AVX512VNNI, 1, 32, 2, 32, asm.S16S16Gemm1x32c2AVX512VNNI},
+
+	{"s16s16_gemm_6x16c2_avx2", AVX2, 6, 16, 2, 24, asm.S16S16Gemm6x16c2AVX2},
+	{"s16s16_gemm_4x16c2_avx2", AVX2, 4, 16, 2, 23, asm.S16S16Gemm4x16c2AVX2},
+	{"s16s16_gemm_2x16c2_avx2", AVX2, 2, 16, 2, 18, asm.S16S16Gemm2x16c2AVX2},
+	{"s16s16_gemm_1x16c2_avx2", AVX2, 1, 16, 2, 14, asm.S16S16Gemm1x16c2AVX2},
+}
+
+var archWinoInputs = []WinoInput{
+	{"u8s16_winoinput4_avx512", AVX512, 4, 32, 24, asm.U8S16WinoInput4AVX512},
+	{"u8s16_winoinput2_avx512", AVX512, 2, 32, 74, asm.U8S16WinoInput2AVX512},
+	{"u8s16_winoinput4_avx2", AVX2, 4, 16, 16, asm.U8S16WinoInput4AVX2},
+	{"u8s16_winoinput2_avx2", AVX2, 2, 16, 43, asm.U8S16WinoInput2AVX2},
+}
+
+var archWinoFilters = []WinoFilter{
+	{"s8s16_winofilter4_avx512", AVX512, 4, 64, 18, asm.S8S16WinoFilter4AVX512},
+	{"s8s16_winofilter2_avx512", AVX512, 2, 64, 37, asm.S8S16WinoFilter2AVX512},
+	{"s8s16_winofilter4_avx2", AVX2, 4, 32, 16, asm.S8S16WinoFilter4AVX2},
+	{"s8s16_winofilter2_avx2", AVX2, 2, 32, 28, asm.S8S16WinoFilter2AVX2},
+}
+
+var archWinoOutputs = []WinoOutput{
+	{"s32_winooutput4_avx512", AVX512, 4, 32, 10, asm.S32WinoOutput4AVX512},
+	{"s32_winooutput2_avx512", AVX512, 2, 32, 60, asm.S32WinoOutput2AVX512},
+	{"s32_winooutput4_avx2", AVX2, 4, 16, 9, asm.S32WinoOutput4AVX2},
+	{"s32_winooutput2_avx2", AVX2, 2, 16, 36, asm.S32WinoOutput2AVX2},
+}

@@ -1,0 +1,178 @@
+package kernels
+
+import "unsafe"
+
+// winoBlocking divides a layer's tiles into blocks, and the scratch of a run.
+type winoBlocking struct {
+	tiles  int // of a block
+	count  int // blocks
+	row    int // tiles that are transformed back at once, so that their sums stay in L1
+	ldv    int // bytes between frequencies of the transformed input
+	ldm    int // of the products
+	ldy    int // between rows of sums
+	vBytes int // transformed input of a block
+
+	offU, offV, offM, offY, offX, offTmp int
+	size                                 int
+}
+
+// plan chooses block sizes; they never change the result. Transformed input and products of a block are to stay in L2, beside
+// the weights they meet.
+func (g *winoI8) plan(l2 int) {
+	if l2 <= 0 {
+		l2 = defaultL2
+	}
+	b, n2, mr := &g.block, g.form.n*g.form.n, g.family[0].MR
+	perTile := n2 * 4 * g.nr
+	if g.stored != nil {
+		perTile += n2 * 2 * g.ldv
+	}
+	most := max(l2/4/perTile/mr, 1) * mr
+	b.count = ceilDiv(g.tiles, most)
+	b.tiles = min(ceilDiv(ceilDiv(g.tiles, b.count), mr)*mr, g.tiles)
+	b.count = ceilDiv(g.tiles, b.tiles)
+	b.row = min(g.tw, b.tiles, max(accumBytes*2/(4*g.nr*g.form.m*g.form.m), 1))
+	b.ldv = winoStride(2 * g.ldv * b.tiles)
+	b.ldm = winoStride(4 * g.nr * b.tiles)
+	b.ldy = winoStride(4 * g.nr * g.form.m * b.row)
+	b.vBytes = n2 * b.ldv
+
+	off := 0
+	take := func(n int) int {
+		at := off
+		off += align64(n)
+		return at
+	}
+	b.offTmp = take(winoTmp)
+	b.offX = take(n2*g.in.C + Slack)
+	b.offY = take(g.form.m * b.ldy)
+	b.offM = take(n2*b.ldm + Slack)
+	if g.stored != nil {
+		b.offV = take(b.vBytes + Slack)
+	} else {
+		b.offU = take(n2*g.ldu + Slack)
+	}
+	b.size = off
+
+	g.next, _ = g.split(b.tiles)
+}
+
+// runTiles computes tiles lo..hi-1 of all channels.
+func (g *winoI8) runTiles(io *IO, lo, hi int, tmp []byte) {
+	size := g.form.n * g.form.n * g.ldu / 2
+	v := (*int16)(unsafe.Pointer(at(tmp, g.block.offV)))
+	for t := lo; t < hi; t += g.block.tiles {
+		end := min(t+g.block.tiles, hi)
+		for i := t; i < end; i++ {
+			g.inputTile(io, v, i, i-t, tmp)
+		}
+		for p := range g.panels {
+			g.products(v, at(g.stored, p*size), end-t, tmp)
+			g.outputs(io, p, t, end, tmp)
+		}
+	}
+}
+
+// runInput transforms input tiles lo..hi-1 into the layer's inner buffer.
+func (g *winoI8) runInput(io *IO, lo, hi int, tmp []byte) {
+	for t := lo; t < hi; t++ {
+		v := at(io.Inner[0], t/g.block.tiles*g.block.vBytes)
+		g.inputTile(io, (*int16)(unsafe.Pointer(v)), t, t%g.block.tiles, tmp)
+	}
+}
+
+// runPanels computes units lo..hi-1, of a block of tiles and a panel of output channels each, panel by panel.
+func (g *winoI8) runPanels(io *IO, lo, hi int, tmp []byte) {
+	u := (*int16)(unsafe.Pointer(at(tmp, g.block.offU)))
+	have := -1
+	for unit := lo; unit < hi; unit++ {
+		p, block := unit/g.block.count, unit%g.block.count
+		if have != p {
+			g.filters(u, p, at(tmp, g.block.offTmp))
+			have = p
+		}
+		t := block * g.block.tiles
+		end := min(t+g.block.tiles, g.tiles)
+		v := (*int16)(unsafe.Pointer(at(io.Inner[0], block*g.block.vBytes)))
+		g.products(v, u, end-t, tmp)
+		g.outputs(io, p, t, end, tmp)
+	}
+}
+
+// inputTile transforms input tile t into place i of a block.
+func (g *winoI8) inputTile(io *IO, v *int16, t, i int, tmp []byte) {
+	n, c := g.form.n, g.in.C
+	y, x := t/g.tw*g.form.m-g.pad[0], t%g.tw*g.form.m-g.pad[1]
+	src, ldy := io.In[0], g.in.W*c
+	from := (y*g.in.W + x) * c
+	if y < 0 || x < 0 || y+n > g.in.H || x+n > g.in.W {
+		src, ldy, from = tmp[g.block.offX:], n*c, 0
+		g.gatherTile(src, io.In[0], y, x)
+	}
+	v = (*int16)(unsafe.Add(unsafe.Pointer(v), i*2*g.ldv))
+	g.input.Fn(v, g.block.ldv, at(src, from), ldy, c, c, at(tmp, g.block.offTmp))
+}
+
+// gatherTile copies a tile that reaches beyond the image, with padding there.
+func (g *winoI8) gatherTile(dst, x []byte, y, x0 int) {
+	n, c := g.form.n, g.in.C
+	left := min(max(-x0, 0), n)
+	right := max(min(g.in.W-x0, n), left)
+	for i := y; i < y+n; i++ {
+		line := dst[:n*c]
+		dst = dst[n*c:]
+		if i < 0 || i >= g.in.H {
+			copy(line, g.padByte)
+			continue
+		}
+		copy(line[:left*c], g.padByte)
+		if right > left {
+			copy(line[left*c:right*c], x[(i*g.in.W+x0+left)*c:])
+		}
+		copy(line[right*c:], g.padByte)
+	}
+}
+
+// products multiplies some rows of transformed tiles with a panel, frequency by frequency.
+func (g *winoI8) products(v, u *int16, rows int, tmp []byte) {
+	m := at(tmp, g.block.offM)
+	for range g.form.n * g.form.n {
+		c, a := (*int32)(unsafe.Pointer(m)), v
+		for left := rows; left > 0; {
+			k := g.family[g.next[left]]
+			k.Fn(c, a, 2*g.ldv, u, g.kPad)
+			c = (*int32)(unsafe.Add(unsafe.Pointer(c), 4*k.MR*k.NR))
+			a = (*int16)(unsafe.Add(unsafe.Pointer(a), 2*g.ldv*k.MR))
+			left -= k.MR
+		}
+		m = (*byte)(unsafe.Add(unsafe.Pointer(m), g.block.ldm))
+		v = (*int16)(unsafe.Add(unsafe.Pointer(v), g.block.ldv))
+		u = (*int16)(unsafe.Add(unsafe.Pointer(u), g.ldu))
+	}
+}
+
+// outputs transforms the products of tiles t..end-1 back and stores a panel's columns of the output.
+func (g *winoI8) outputs(io *IO, p, t, end int, tmp []byte) {
+	b, m, oc := &g.block, g.form.m, g.out.C
+	y := (*int32)(unsafe.Pointer(at(tmp, b.offY)))
+	ch := p * g.nr
+	n := min(g.nr, oc-ch)
+	src := at(tmp, b.offM)
+	for t < end {
+		oy, tx := t/g.tw*m, t%g.tw
+		tiles := min(b.row, g.tw-tx, end-t)
+		g.output.Fn(y, b.ldy, (*int32)(unsafe.Pointer(src)), b.ldm, tiles, at(g.corr, ch), at(tmp, b.offTmp))
+		pixels := min(tiles*m, g.out.W-tx*m)
+		for i := range min(m, g.out.H-oy) {
+			to := ((oy+i)*g.out.W+tx*m)*oc + ch
+			var res *byte
+			if g.resid {
+				res = at(io.In[1], to)
+			}
+			acc := (*int32)(unsafe.Add(unsafe.Pointer(y), i*b.ldy))
+			g.requant.Fn(at(io.Out[0], to), oc, acc, g.nr, pixels, n, at(g.bias, ch), at(g.mult, ch), res, oc, g.params)
+		}
+		src = (*byte)(unsafe.Add(unsafe.Pointer(src), tiles*4*g.nr))
+		t += tiles
+	}
+}
