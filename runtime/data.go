@@ -5,6 +5,7 @@ import (
 	"math"
 	"unsafe"
 
+	"github.com/rfga-edge/rfga-edge/kernels"
 	"github.com/rfga-edge/rfga-edge/runtime/format"
 )
 
@@ -41,11 +42,26 @@ func float32s(t *format.Tensor) []float32 {
 	case format.F16:
 		out := make([]float32, len(t.Data)/2)
 		for i := range out {
-			out[i] = halfToFloat(binary.LittleEndian.Uint16(t.Data[2*i:]))
+			out[i] = kernels.HalfToFloat(binary.LittleEndian.Uint16(t.Data[2*i:]))
 		}
 		return out
 	}
 	return nil
+}
+
+// weights returns a float constant in the precision it has: as float32 or as halves, the other is nil.
+func weights(t *format.Tensor) (w32 []float32, w16 []uint16) {
+	if t == nil || t.DType != format.F16 {
+		return float32s(t), nil
+	}
+	if inPlace(t.Data, 2) {
+		return nil, view[uint16](t.Data)
+	}
+	w16 = make([]uint16, len(t.Data)/2)
+	for i := range w16 {
+		w16[i] = binary.LittleEndian.Uint16(t.Data[2*i:])
+	}
+	return nil, w16
 }
 
 func int32s(t *format.Tensor) []int32 {
@@ -74,22 +90,6 @@ func int16s(t *format.Tensor) []int16 {
 		out[i] = int16(binary.LittleEndian.Uint16(t.Data[2*i:]))
 	}
 	return out
-}
-
-// halfToFloat expands an IEEE 754 binary16; every half is a float32.
-func halfToFloat(h uint16) float32 {
-	sign, exp, frac := uint32(h&0x8000)<<16, uint32(h>>10&31), uint32(h&0x3ff)
-	switch {
-	case exp == 31:
-		return math.Float32frombits(sign | 0x7f800000 | frac<<13)
-	case exp == 0:
-		v := float32(frac) * 0x1p-24
-		if sign != 0 {
-			return -v
-		}
-		return v
-	}
-	return math.Float32frombits(sign | (exp+112)<<23 | frac<<13)
 }
 
 // quantize rounds a real value half to even to the grid of scale and zero, clamped to int8. NaN gives zero.

@@ -13,6 +13,7 @@ func (p *plan) fuse() {
 	p.fusePads()
 	p.fuseClamps()
 	p.fuseResiduals()
+	p.dropMaps()
 	p.steps = slices.DeleteFunc(p.steps, func(s *step) bool { return s.dead })
 }
 
@@ -40,6 +41,16 @@ func (s *step) absorb(o *step) {
 	s.fused = append(s.fused, o.op.Name)
 	s.fused = append(s.fused, o.fused...)
 	o.dead = true
+}
+
+// dropMaps lets heads make no class maps that nobody reads; ClassMap computes the one that is wanted.
+func (p *plan) dropMaps() {
+	uses := p.uses()
+	for _, s := range p.steps {
+		if s.op.Kind == format.OpCAMHead && len(s.op.Outputs) == 2 && s.op.Outputs[1] >= 0 && uses[s.op.Outputs[1]] == 0 {
+			s.op.Outputs = s.op.Outputs[:1]
+		}
+	}
 }
 
 // fusePads gives an explicit padding to the convolution that alone reads it.

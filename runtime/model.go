@@ -24,11 +24,14 @@ type Model struct {
 // Open maps the .rfga file at path, checks its digest and every number in it, and plans it.
 // Errors name the file and what is wrong with it. Close releases the mapping.
 func Open(path string) (*Model, error) {
-	f, err := format.Open(path)
+	f, err := format.OpenUnverified(path)
 	if err != nil {
 		return nil, err
 	}
 	m, err := newModel(f.Model, f.Info)
+	if e := f.Verify(); e != nil {
+		err = e // a damaged file: whatever else was found follows from it
+	}
 	if err != nil {
 		f.Close()
 		return nil, fmt.Errorf("%s: %w", path, err)

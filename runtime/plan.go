@@ -1,8 +1,12 @@
 package runtime
 
 import (
+	"cmp"
 	"fmt"
+	goruntime "runtime"
 	"slices"
+	"sync"
+	"sync/atomic"
 
 	"github.com/rfga-edge/rfga-edge/kernels"
 	"github.com/rfga-edge/rfga-edge/runtime/format"
@@ -21,8 +25,10 @@ type step struct {
 	residual *format.Op // the addition done in the epilogue
 	padOp    *format.Op // the explicit padding in front
 
-	logits *kernels.Prepared // for the head: the form that makes no maps
-	dead   bool
+	logits  *kernels.Prepared // for the head: the form that makes no maps
+	headI8  *kernels.HeadI8   // likewise: its description
+	headF32 *kernels.HeadF32
+	dead    bool
 }
 
 // buffer is a piece of memory with a lifetime in steps: a tensor of the file or an operator's inner buffer.
@@ -58,17 +64,51 @@ func newPlan(fm *format.Model, fuse bool) (*plan, error) {
 	if fuse {
 		p.fuse()
 	}
+	if err := p.prepareAll(); err != nil {
+		return nil, err
+	}
 	for i, s := range p.steps {
-		if err := p.prepare(s); err != nil {
-			return nil, fmt.Errorf("operator %d %s %q: %w", i, s.op.Kind, s.op.Name, err)
-		}
-		if s.op.Kind == format.OpCAMHead {
-			p.head = i // of several, the last: it is the one that classifies
+		if s.op.Kind == format.OpCAMHead { // of several, the last: it is the one that classifies
+			p.head, p.headI8, p.headF32 = i, s.headI8, s.headF32
 		}
 	}
 	p.findLogits()
 	p.layout()
 	return p, nil
+}
+
+// prepareAll prepares every step. Proving and packing weights is most of a cold start, so all processors share it, the steps
+// with the most weights first.
+func (p *plan) prepareAll() error {
+	weights := make([]int, len(p.steps))
+	order := make([]int, len(p.steps))
+	for i, s := range p.steps {
+		order[i] = i
+		for _, t := range s.op.Inputs {
+			if t >= 0 {
+				weights[i] += len(p.fm.Tensors[t].Data)
+			}
+		}
+	}
+	slices.SortStableFunc(order, func(i, j int) int { return cmp.Compare(weights[j], weights[i]) })
+	errs := make([]error, len(p.steps))
+	var next atomic.Int32
+	var wg sync.WaitGroup
+	for range min(goruntime.GOMAXPROCS(0), len(p.steps)) {
+		wg.Go(func() {
+			for n := int(next.Add(1)); n <= len(order); n = int(next.Add(1)) {
+				i := order[n-1]
+				errs[i] = p.prepare(p.steps[i])
+			}
+		})
+	}
+	wg.Wait()
+	for i, err := range errs {
+		if op := &p.steps[i].op; err != nil {
+			return fmt.Errorf("operator %d %s %q: %w", i, op.Kind, op.Name, err)
+		}
+	}
+	return nil
 }
 
 // activations returns those of the listed tensors that are not constants or absent.

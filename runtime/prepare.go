@@ -142,7 +142,7 @@ func (p *plan) prepareI8(s *step) (*kernels.Prepared, error) {
 		if err != nil {
 			return nil, err
 		}
-		s.logits, p.headI8 = logits, h
+		s.logits, s.headI8 = logits, h
 		if len(s.out) < 2 {
 			return logits, nil
 		}

@@ -23,8 +23,9 @@ func (p *plan) prepareF32(s *step) (*kernels.Prepared, error) {
 	case format.OpConv2D, format.OpFullyConnected:
 		w := p.at(op.Inputs, 1)
 		c := &kernels.ConvF32{In: in, Out: out, Window: windowOf(a, w.Shape[1], w.Shape[2]), Groups: a.Groups,
-			Weights: float32s(w), Bias: float32s(p.at(op.Inputs, 2)), ClampLo: lo, ClampHi: hi,
+			Bias: float32s(p.at(op.Inputs, 2)), ClampLo: lo, ClampHi: hi,
 			Residual: s.residual != nil, InnerLo: a.ClampLo, InnerHi: a.ClampHi}
+		c.Weights, c.Weights16 = weights(w)
 		if op.Kind == format.OpFullyConnected {
 			c.In, c.Window, c.Groups = kernels.Shape{H: 1, W: 1, C: in.Len()}, whole(kernels.Shape{H: 1, W: 1}), 1
 		}
@@ -76,7 +77,10 @@ func (p *plan) prepareF32(s *step) (*kernels.Prepared, error) {
 		return kernels.PrepareQuantizeI8(in.Len(), y.Scale[0], y.Zero)
 	case format.OpRFGA:
 		w := func(i int) []float32 { return float32s(p.at(op.Inputs, i)) }
-		return kernels.PrepareRFGAF32(&kernels.RFGAF32{Shape: in, WC: w(1), BC: w(2), WH: w(3), BH: w(4), WW: w(5), BW: w(6), A: a.A, B: a.B})
+		r := &kernels.RFGAF32{Shape: in, WC: w(1), BC: w(2), BH: w(4), BW: w(6), A: a.A, B: a.B}
+		r.WH, r.WH16 = weights(p.at(op.Inputs, 3))
+		r.WW, r.WW16 = weights(p.at(op.Inputs, 5))
+		return kernels.PrepareRFGAF32(r)
 	case format.OpCAMHead:
 		w := p.at(op.Inputs, 1)
 		h := &kernels.HeadF32{In: in, Classes: w.Shape[0], Weights: float32s(w), Bias: float32s(p.at(op.Inputs, 2))}
@@ -84,7 +88,7 @@ func (p *plan) prepareF32(s *step) (*kernels.Prepared, error) {
 		if err != nil {
 			return nil, err
 		}
-		s.logits, p.headF32 = logits, h
+		s.logits, s.headF32 = logits, h
 		if len(s.out) < 2 {
 			return logits, nil
 		}

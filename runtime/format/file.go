@@ -1,6 +1,7 @@
 package format
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"os"
@@ -14,12 +15,28 @@ type File struct {
 
 	mem    []byte
 	mapped bool
+	hashed chan struct{} // closed when intact is known
+	intact bool
 }
 
 // Open maps the file into memory where the system can, and otherwise reads it, and decodes it. Close gives the memory
 // back: no constant of the model may be touched afterwards. While a file is mapped nobody may write into it; WriteFile
 // replaces files instead, which is safe.
 func Open(path string) (*File, error) {
+	f, err := OpenUnverified(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.Verify(); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return f, nil
+}
+
+// OpenUnverified is Open that does not wait for the digest, which takes about as long as preparing the model: the caller
+// may do that meanwhile, and must not use what came of it before Verify has found the file intact.
+func OpenUnverified(path string) (*File, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -45,11 +62,22 @@ func load(f *os.File, size int64) (*File, error) {
 			return newFile(mem, true)
 		}
 	}
-	return Read(f, size)
+	return read(f, size)
 }
 
 // Read reads a file of size bytes into memory aligned to 64 bytes, and decodes it.
 func Read(r io.ReaderAt, size int64) (*File, error) {
+	f, err := read(r, size)
+	if err == nil {
+		err = f.Verify()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+func read(r io.ReaderAt, size int64) (*File, error) {
 	if size < 0 || size != int64(int(size)) || size > int64(^uint(0)>>1)-alignment {
 		return nil, failf("header", "a file of %d bytes does not fit this machine's memory", size)
 	}
@@ -70,14 +98,33 @@ func Read(r io.ReaderAt, size int64) (*File, error) {
 	return newFile(mem, false)
 }
 
+// newFile decodes the model and begins to compute the digest.
 func newFile(mem []byte, mapped bool) (*File, error) {
-	f := &File{mem: mem, mapped: mapped}
+	f := &File{mem: mem, mapped: mapped, hashed: make(chan struct{})}
+	go func() {
+		f.intact = len(mem) >= headerSize && digestOf(mem) == [sha256.Size]byte(mem[offDigest:headerSize])
+		close(f.hashed)
+	}()
 	var err error
-	if f.Model, f.Info, err = Decode(mem); err != nil {
-		f.Close()
-		return nil, err
+	if f.Model, f.Info, err = decode(mem, false); err == nil {
+		return f, nil
 	}
-	return f, nil
+	// In a damaged file anything may look wrong: say so first.
+	if e := f.Verify(); e != nil {
+		err = e
+	}
+	f.Close()
+	return nil, err
+}
+
+// Verify waits for the digest and returns an error if it does not fit the contents.
+func (f *File) Verify() error {
+	<-f.hashed
+	if f.intact {
+		return nil
+	}
+	_, _, err := Decode(f.mem)
+	return err
 }
 
 // alignedBytes allocates n bytes on a 64-byte boundary, so that constants are as aligned as in a mapped file.
@@ -89,6 +136,7 @@ func alignedBytes(n int) []byte {
 
 // Close gives the memory back. It may be called more than once.
 func (f *File) Close() error {
+	<-f.hashed // which reads the memory
 	mem, mapped := f.mem, f.mapped
 	f.mem, f.mapped = nil, false
 	if !mapped {
