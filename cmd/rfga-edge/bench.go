@@ -14,17 +14,31 @@ import (
 )
 
 type benchCmd struct {
-	Model   string  `arg:"" optional:"" placeholder:"M.rfga" help:"Model; without it the one built in."`
-	Threads int     `default:"1" placeholder:"N" help:"Threads (${default})."`
-	Batch   int     `default:"1" placeholder:"N" help:"Images per run (${default})."`
-	Seconds float64 `default:"2" placeholder:"S" help:"How long to measure (${default}), after a warm-up."`
-	Layers  bool    `help:"Also measure every operator."`
-	JSON    bool    `name:"json" help:"Print one JSON object."`
+	Model   benchModelCmd   `cmd:"" default:"withargs" help:"Measure a model; the word model may be left out."`
+	Kernels benchKernelsCmd `cmd:"" help:"Measure every kernel of this CPU at the shapes of a model."`
+}
+
+type benchModelCmd struct {
+	Models  []string `arg:"" optional:"" name:"model" placeholder:"M.rfga" help:"Model; without it the one built in. With --compare, also other precisions of it."`
+	Threads int      `default:"1" placeholder:"N" help:"Threads (${default})."`
+	Batch   int      `default:"1" placeholder:"N" help:"Images per run (${default})."`
+	Seconds float64  `default:"2" placeholder:"S" help:"How long to measure (${default}), after a warm-up."`
+	Layers  bool     `help:"Also measure every operator."`
+	Compare []string `placeholder:"PRECISION" help:"Compare int8, fp16, fp32: which is fastest here, and what it costs against fp32."`
+	Input   string   `placeholder:"DIR|X.npy" help:"With --compare, images to judge by: a folder of photos, or normalised float32 of shape N,3,H,W; without it noise."`
+	JSON    bool     `name:"json" help:"Print one JSON object."`
 }
 
 // Help is what 'bench --help' adds.
 func (*benchCmd) Help() string {
-	return `A run computes every output (for a localizer all class maps), from an image's bytes. The input is noise: the time does not depend on it.`
+	return `'rfga-edge bench [M.rfga] [flags]' measures a model; 'rfga-edge bench model --help' lists its flags. A file named model or kernels needs a path, as ./model.`
+}
+
+// Help is what 'bench model --help' adds.
+func (*benchModelCmd) Help() string {
+	return `A run computes every output (for a localizer all class maps), from an image's bytes. The input is noise: the time does not depend on it.
+
+'rfga-edge bench M.rfga --compare int8,fp16,fp32' wants a model with float32 weights. The int8 model is looked for beside it, M.int8.rfga next to M.rfga or M.fp32.rfga, or named as well; so is the fp16 model, which is otherwise made from M. All are measured in turn, round by round, and run on the same images: how often the most likely class is fp32's, and how well logits and class maps (each less its mean) correlate with fp32's.`
 }
 
 // benchResult is the JSON object of a measurement. Times are of runs, a run being the whole batch.
@@ -41,9 +55,9 @@ type benchResult struct {
 	P50       float64      `json:"p50_ms"`
 	P90       float64      `json:"p90_ms"`
 	Min       float64      `json:"min_ms"`
-	Rate      float64      `json:"gmac_per_s"` // at p50
-	PeakRSS   float64      `json:"peak_rss_mib"`
-	Cold      float64      `json:"cold_s"` // process start to first result
+	Rate      float64      `json:"gmac_per_s"`   // at p50
+	PeakRSS   float64      `json:"peak_rss_mib"` // up to the first result
+	Cold      float64      `json:"cold_s"`       // process start to first result
 	Layers    []layerBench `json:"layers,omitempty"`
 	Times     []float64    `json:"times_ms"`
 }
@@ -62,7 +76,7 @@ const (
 	maxRuns = 1 << 20
 )
 
-func (c *benchCmd) Run(e *env) error {
+func (c *benchModelCmd) Run(e *env) error {
 	if !(c.Seconds > 0 && c.Seconds <= 3600) {
 		return usage("--seconds %g: above 0, at most 3600", c.Seconds)
 	}
@@ -72,7 +86,27 @@ func (c *benchCmd) Run(e *env) error {
 	if err := checkThreads(c.Threads); err != nil {
 		return err
 	}
-	model, err := openModel(c.Model)
+	for _, p := range c.Compare {
+		if !slices.Contains([]string{"int8", "fp16", "fp32"}, p) {
+			return usage("--compare %s: int8, fp16 and fp32 can be compared", p)
+		}
+	}
+	if len(c.Compare) > 0 {
+		if c.Batch != 1 || c.Layers {
+			return usage("--compare goes with neither --batch nor --layers")
+		}
+		return c.compare(e)
+	}
+	path := ""
+	switch {
+	case len(c.Models) > 1:
+		return usage("%d models: one at a time, or --compare", len(c.Models))
+	case c.Input != "":
+		return usage("--input is for --compare")
+	case len(c.Models) == 1:
+		path = c.Models[0]
+	}
+	model, err := openModel(path)
 	if err != nil {
 		return err
 	}
@@ -95,7 +129,8 @@ func (c *benchCmd) Run(e *env) error {
 		return err
 	}
 	r := &benchResult{V: 1, Version: version(), Model: model.Name(), Digest: model.Digest(), Precision: model.Precision(), ISA: kernels.ISAName(),
-		Threads: c.Threads, Batch: c.Batch, Cold: round(sinceStart().Seconds(), 3)}
+		Threads: c.Threads, Batch: c.Batch,
+		Cold: round(sinceStart().Seconds(), 3), PeakRSS: round(peakRSS(), 1)}
 	warm := min(0.3, c.Seconds/2)
 	if _, err := measure(e.ctx, warm, 1, run); err != nil {
 		return err
@@ -103,7 +138,6 @@ func (c *benchCmd) Run(e *env) error {
 	if r.Times, err = measure(e.ctx, c.Seconds, minRuns, run); err != nil {
 		return err
 	}
-	r.PeakRSS = round(peakRSS(), 1)
 	r.GMAC = float64(totalMACs(model)) * float64(c.Batch) / 1e9
 	sorted := slices.Sorted(slices.Values(r.Times))
 	r.P50, r.P90, r.Min = quantile(sorted, 0.5), quantile(sorted, 0.9), sorted[0]
@@ -120,7 +154,7 @@ func (c *benchCmd) Run(e *env) error {
 }
 
 // session makes a session and as many images of noise as it takes, the same ones every time.
-func (c *benchCmd) session(model *rfgaedge.Model, timings bool) (*runtime.Session, [][]byte, error) {
+func (c *benchModelCmd) session(model *rfgaedge.Model, timings bool) (*runtime.Session, [][]byte, error) {
 	s, err := model.Runtime().NewSession(runtime.Options{Threads: c.Threads, Batch: c.Batch, Timings: timings})
 	if err != nil {
 		return nil, nil, badModel(err)
@@ -156,7 +190,7 @@ func measure(ctx context.Context, seconds float64, least int, run func() error) 
 }
 
 // layers measures every step in a session of its own, because looking at the clock costs time too. One image a run.
-func (c *benchCmd) layers(ctx context.Context, model *rfgaedge.Model) ([]layerBench, error) {
+func (c *benchModelCmd) layers(ctx context.Context, model *rfgaedge.Model) ([]layerBench, error) {
 	one := *c
 	one.Batch = 1
 	session, images, err := one.session(model, true)

@@ -5,7 +5,7 @@
 // images. Results go to standard output, everything else to standard error.
 //
 // Beneath internal/: npy (arrays in files), outdir (result files that never collide and are never half written), overlay
-// (the picture with heat map, boxes and labels).
+// (the picture with heat map, boxes and labels). peers/ has the Python programs that measure other runtimes beside this one.
 //
 // It may import every package of the module.
 package main

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 	"time"
 
@@ -61,6 +62,7 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
 	parser, err := kong.New(&cli{}, kong.Name("rfga-edge"),
 		kong.Description("Weakly supervised object localization: a photo in, a box out.\n\n"+
 			"Exit codes: 0 ok, 2 usage, 3 bad model, 4 bad input, 5 I/O, 130 interrupted."),
+		kong.Vars{"ops": strings.Join(kernels.BenchOps, ", ")},
 		kong.Writers(stdout, stderr), kong.Exit(func(code int) { exited = code }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}))
 	if err != nil {
@@ -80,7 +82,7 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
 		fmt.Fprintf(stderr, "rfga-edge: %v\nTry 'rfga-edge --help'.\n", err)
 		return exitUsage
 	}
-	err = parsed.Run(&env{ctx: ctx, in: stdin, out: stdout, err: stderr})
+	err = parsed.Run(&env{ctx: ctx, in: interruptible{ctx, stdin}, out: stdout, err: stderr})
 	code = exitCode(err)
 	switch {
 	case err == nil, errors.Is(err, errReported):
