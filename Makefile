@@ -4,7 +4,7 @@ export CGO_ENABLED := 0
 
 PHOTO ?= testdata/photos/panda.jpg
 
-.PHONY: demo test build generate ci ci-full default-model fmt
+.PHONY: demo test build generate ci ci-full default-model fmt peers peers-setup
 .DEFAULT_GOAL := build
 
 build: ## the command, ./rfga-edge
@@ -25,6 +25,13 @@ fmt:
 
 default-model: build ## rebuild defaultmodel/default.rfga from its published weights
 	sh defaultmodel/build/build.sh
+
+peers-setup: ## install other runtimes and make the models to compare with: make peers-setup PEERS=DIR
+	sh cmd/rfga-edge/peers/setup.sh $(or $(PEERS),$(error PEERS=DIR is missing))
+
+peers: build ## measure them and us in turn, and write the table into BENCHMARKS.md: make peers PEERS=DIR
+	$(or $(PEERS),$(error PEERS=DIR is missing))/v_ort/bin/python cmd/rfga-edge/peers/bench.py $(PEERS) --rfga ./rfga-edge $(PEERS_FLAGS)
+	python3 cmd/rfga-edge/peers/report.py $(PEERS)/peers.json BENCHMARKS.md
 
 ci: ## what every submission runs
 	bash .ci/run
