@@ -170,13 +170,13 @@ func (r *rfgaI8) bound() (int64, error) {
 		lo, hi = lo+int64(low), hi+int64(high)
 	}
 	if b := max(abs(int64(r.B)*lo), abs(int64(r.B)*hi)) + 8192; b > math.MaxInt32 {
-		return 0, fmt.Errorf("B = %d times an attention sum of %d..%d does not fit int32", r.B, lo, hi)
+		return 0, fmt.Errorf("attribute B = %d times an attention sum of %d..%d does not fit int32", r.B, lo, hi)
 	}
 	g0, g1 := int64(r.A)+(int64(r.B)*lo+8192)>>14, int64(r.A)+(int64(r.B)*hi+8192)>>14
 	gain := max(abs(g0), abs(g1))
 	largest := gain * int64(max(r.ZeroIn+128, 127-r.ZeroIn))
 	if gain > math.MaxInt32 || largest > math.MaxInt32 {
-		return 0, fmt.Errorf("A = %d, B = %d make factors up to %d: the accumulator reaches %d, which does not fit int32", r.A, r.B, gain, largest)
+		return 0, fmt.Errorf("attributes A = %d, B = %d make factors up to %d: the accumulator reaches %d, which does not fit int32", r.A, r.B, gain, largest)
 	}
 	return largest, nil
 }
