@@ -24,7 +24,8 @@ func TestBenchForms(t *testing.T) {
 		out, _ := expect(t, exitOK, strings.Fields(line)...)
 		var r benchResult
 		decode(t, out, &r)
-		if len(r.Times) < minRuns || r.P50 <= 0 || r.Cold <= 0 || r.PeakRSS < 1 || strings.Contains(line, "layers") != (r.Layers != nil) {
+		// The kernel counts a process's age in ticks of 10 ms, so a quick one may be 0 old.
+		if len(r.Times) < minRuns || r.P50 <= 0 || r.Cold < 0 || r.PeakRSS < 1 || strings.Contains(line, "layers") != (r.Layers != nil) {
 			t.Errorf("%s: %s", line, out)
 		}
 	}
