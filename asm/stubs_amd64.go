@@ -235,6 +235,32 @@ func U8S8Depthwise3x3s164c4AVX512VNNI(dst *byte, ldd int, a *byte, step int, pix
 //go:noescape
 func U8S8Depthwise3x3s264c4AVX512VNNI(dst *byte, ldd int, a *byte, step int, pixels int, off *int, taps int, w *byte, n int, bias *int32, mult *float32, res *byte, ldr int, p *Requant)
 
+// U8S16Depthwise3x3s116c2AVX2 is, for i < pixels, j < n:
+//
+//	acc := sum over t < taps of int32(a[step*i+off[t]+j]) * weight(t, j)
+//	dst[ldd*i+j] = S32U8Requant of acc, with bias(j), mult(j) and res[ldr*i+j]
+//
+// Weights are 16-bit, [n/16][6][16][2]: of a column two, and one with a zero.
+// Channels are in their natural order.
+// It reads up to 64 bytes behind channel n-1 and writes n bytes a pixel.
+// off[4*x+y] is off[y] + x*d for x, y < 3, step is 1*d, and taps is 12. res and ldr are not used.
+//
+//go:noescape
+func U8S16Depthwise3x3s116c2AVX2(dst *byte, ldd int, a *byte, step int, pixels int, off *int, taps int, w *byte, n int, bias *int32, mult *float32, res *byte, ldr int, p *Requant)
+
+// U8S16Depthwise3x3s216c2AVX2 is, for i < pixels, j < n:
+//
+//	acc := sum over t < taps of int32(a[step*i+off[t]+j]) * weight(t, j)
+//	dst[ldd*i+j] = S32U8Requant of acc, with bias(j), mult(j) and res[ldr*i+j]
+//
+// Weights are 16-bit, [n/16][6][16][2]: of a column two, and one with a zero.
+// Channels are in their natural order.
+// It reads up to 64 bytes behind channel n-1 and writes n bytes a pixel.
+// off[4*x+y] is off[y] + x*d for x, y < 3, step is 2*d, and taps is 12. res and ldr are not used.
+//
+//go:noescape
+func U8S16Depthwise3x3s216c2AVX2(dst *byte, ldd int, a *byte, step int, pixels int, off *int, taps int, w *byte, n int, bias *int32, mult *float32, res *byte, ldr int, p *Requant)
+
 // U8U16WidenAVX2 is
 //
 //	dst[i] = uint16(src[i]), i < n

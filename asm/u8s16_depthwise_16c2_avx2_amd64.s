@@ -68,10 +68,10 @@ taps:
 	VMINPS       Y8, Y1, Y1
 	VCVTPS2DQ    Y1, Y1
 	VPACKSSDW    Y1, Y0, Y0
-	VPERMQ       $0xd8, Y0, Y0
 	VPADDSW      Y6, Y0, Y0
-	VEXTRACTI128 $0x01, Y0, X1
-	VPACKUSWB    X1, X0, X0
+	VEXTRACTI128 $0x01, Y0, X2
+	VPACKUSWB    X2, X0, X0
+	VPSHUFD      $0xd8, X0, X0
 	VPMAXUB      X7, X0, X0
 	CMPQ         DX, $+16
 	JGE          full
@@ -220,10 +220,10 @@ taps:
 	VMINPS       Y15, Y1, Y1
 	VCVTPS2DQ    Y1, Y1
 	VPACKSSDW    Y1, Y0, Y0
-	VPERMQ       $0xd8, Y0, Y0
 	VPADDSW      Y6, Y0, Y0
-	VEXTRACTI128 $0x01, Y0, X1
-	VPACKUSWB    X1, X0, X0
+	VEXTRACTI128 $0x01, Y0, X2
+	VPACKUSWB    X2, X0, X0
+	VPSHUFD      $0xd8, X0, X0
 	VPMAXUB      X7, X0, X0
 	CMPQ         DX, $+16
 	JGE          full

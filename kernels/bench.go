@@ -144,11 +144,11 @@ func (b *benches) depthwise(s BenchShape) {
 	p := benchRequant()
 	for _, residual := range []bool{false, true} {
 		pick := chooseDepthwise(features, residual, s.N, s.K).Name
-		one := func(d *Depthwise, step, k int) {
+		one := func(d *Depthwise, step, k, taps int) {
 			if d.ISA&^features != 0 || d.Residual != residual {
 				return
 			}
-			taps, channels := ceilDiv(k, d.KR)*d.KR, ceilDiv(s.N, d.CR)*d.CR
+			channels := ceilDiv(s.N, d.CR) * d.CR
 			off := make([]int, taps)
 			for t := range off {
 				off[t] = t % k * s.N
@@ -161,11 +161,11 @@ func (b *benches) depthwise(s BenchShape) {
 			})
 		}
 		for i := range depthwises {
-			one(&depthwises[i], 1, s.K)
+			one(&depthwises[i], 1, s.K, ceilDiv(s.K, depthwises[i].KR)*depthwises[i].KR)
 		}
 		for i := range depthwises3x3 {
 			d := &depthwises3x3[i]
-			one(&d.Depthwise, d.KR*d.Stride, 9) // columns are off[KR]-off[0] apart
+			one(&d.Depthwise, columnTaps*d.Stride, 9, 3*columnTaps) // columns are off[columnTaps]-off[0] apart
 		}
 	}
 }

@@ -294,84 +294,6 @@ func TestConvI8(t *testing.T) {
 	}
 }
 
-// Every order of terms gives the same, whichever the estimate prefers.
-func TestTermOrders(t *testing.T) {
-	for i, cc := range convCases {
-		c, x, res := cc.build(rand.New(rand.NewPCG(uint64(i), 5)))
-		want := naiveConv(c, x, res)
-		in, inRes := storeGuarded(x), storeGuarded(res)
-		for _, isa := range variants() {
-			for _, order := range orderedConvs(t, c, isa) {
-				p := order.prepared()
-				for _, split := range []string{"whole", "single", "thirds"} {
-					out := newGuarded(c.Out.Len())
-					runStages(t, p, &IO{In: [][]byte{in.body, inRes.body}, Out: [][]byte{out.body}}, split)
-					out.check(t)
-					diff(t, fmt.Sprintf("%s, %s, %+v, %s", cc.name, p.Kernel, order.order, split), loadBytes(out.body), want, c.Out)
-				}
-			}
-		}
-	}
-}
-
-// orderedConvs returns the convolution in every order.
-func orderedConvs(t testing.TB, c *ConvI8, isa ISA) (list []*convI8) {
-	proved, err := c.prove()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := 0; ; i++ {
-		g, err := newConvI8(c, isa, 1<<13, false)
-		if err != nil {
-			t.Fatal(err)
-		}
-		orders := g.orders()
-		if i == len(orders) {
-			return list
-		}
-		_, mult, _ := c.Requant.prepare(c.Out.C, c.Residual)
-		g.use(orders[i], isa, c.pairSafe(orders[i], proved.pairSafe))
-		if err := g.pack(c, proved, mult); err != nil {
-			t.Fatal(err)
-		}
-		g.plan(1 << 13)
-		list = append(list, g)
-	}
-}
-
-// FuzzConvI8 makes small convolutions of any geometry.
-func FuzzConvI8(f *testing.F) {
-	f.Add(uint64(1), []byte{7, 7, 3, 5, 3, 3, 2, 2, 1, 1, 1, 1, 1, 1, 0})
-	f.Add(uint64(2), []byte{5, 16, 12, 40, 1, 3, 1, 1, 1, 1, 0, 1, 0, 1, 2})
-	f.Fuzz(func(t *testing.T, seed uint64, b []byte) {
-		if len(b) < 15 {
-			t.Skip()
-		}
-		at := func(i, n int) int { return int(b[i]) % n }
-		cc := convCase{in: Shape{1 + at(0, 12), 1 + at(1, 34), 1 + at(2, 20)}, o: 1 + at(3, 40), groups: 1,
-			win: Window{KH: 1 + at(4, 5), KW: 1 + at(5, 5), StrideH: 1 + at(6, 3), StrideW: 1 + at(7, 3), DilationH: 1 + at(8, 2), DilationW: 1 + at(9, 2),
-				Pad: [4]int{at(10, 4), at(11, 4), at(12, 4), at(13, 4)}},
-			padValue: b[14]&1 != 0, residual: b[14]&2 != 0, safe: b[14]&4 != 0, extreme: b[14]&8 != 0}
-		if b[14]&16 != 0 && cc.in.C%2 == 0 && cc.o%2 == 0 {
-			cc.groups = 2
-		}
-		if out := cc.win.outSize(cc.in, cc.o); out.H < 1 || out.W < 1 || checkWindow(&cc.win, cc.in, out, false) != nil {
-			t.Skip()
-		}
-		c, x, res := cc.build(rand.New(rand.NewPCG(seed, 9)))
-		want := naiveConv(c, x, res)
-		in, inRes := storeGuarded(x), storeGuarded(res)
-		for _, isa := range variants() {
-			for _, order := range orderedConvs(t, c, isa) {
-				p, out := order.prepared(), newGuarded(c.Out.Len())
-				runStages(t, p, &IO{In: [][]byte{in.body, inRes.body}, Out: [][]byte{out.body}}, "thirds")
-				out.check(t)
-				diff(t, fmt.Sprintf("%s, %+v", p.Kernel, order.order), loadBytes(out.body), want, c.Out)
-			}
-		}
-	})
-}
-
 func diff(t testing.TB, what string, got, want []int8, s Shape) {
 	t.Helper()
 	bad := 0
@@ -394,6 +316,9 @@ var depthwiseCases = []convCase{
 	{name: "5x5", in: Shape{9, 20, 72}, win: win(5, 1, 1, 2), residual: true},
 	{name: "5x5 stride 2", in: Shape{13, 10, 17}, win: win(5, 2, 1, 2), residual: true},
 	{name: "dilated", in: Shape{12, 12, 3}, win: win(3, 1, 3, 3)},
+	{name: "3x3 dilated", in: Shape{9, 12, 64}, win: win(3, 1, 2, 2)},
+	{name: "3x3 dilated, stride 2", in: Shape{9, 13, 70}, win: win(3, 2, 2, 2)},
+	{name: "3x3 of half a block", in: Shape{8, 11, 32}, win: win(3, 1, 1, 1), padValue: true},
 	{name: "1x1", in: Shape{4, 4, 5}, win: win(1, 1, 1)},
 	{name: "window larger than image", in: Shape{3, 2, 40}, win: win(7, 1, 1, 3), padValue: true, extreme: true},
 	{name: "channel blocks", in: Shape{7, 7, 328}, win: win(3, 1, 1, 1), residual: true},
@@ -402,36 +327,38 @@ var depthwiseCases = []convCase{
 
 func TestDepthwiseI8(t *testing.T) {
 	for i, cc := range depthwiseCases {
-		t.Run(cc.name, func(t *testing.T) {
-			r := rand.New(rand.NewPCG(uint64(i), 2))
-			// A depthwise convolution is a grouped one with another order of weights: build that, and permute.
-			cc.o, cc.groups = cc.in.C, cc.in.C
-			c, x, res := cc.build(r)
-			taps, padded := cc.win.KH*cc.win.KW, (cc.o+3)/4*4
-			d := &DepthwiseI8{In: c.In, Out: c.Out, Window: c.Window, Weights: make([]int8, taps*padded), Bias: c.Bias,
-				ZeroIn: c.ZeroIn, PadValue: c.PadValue, Requant: c.Requant, Residual: c.Residual}
-			for ch := range cc.o {
-				for tap := range taps {
-					d.Weights[tap*padded+ch] = c.Weights[(ch*taps+tap)*4]
-				}
-			}
-			want := naiveConv(c, x, res)
-			in, inRes := storeGuarded(x), storeGuarded(res)
-			for _, isa := range variants() {
-				p, err := prepareDepthwiseI8(d, isa)
-				if err != nil {
-					t.Fatal(err)
-				}
-				for _, split := range []string{"whole", "single", "thirds"} {
-					out := newGuarded(c.Out.Len())
-					io := &IO{In: [][]byte{in.body, inRes.body}, Out: [][]byte{out.body}}
-					runStages(t, p, io, split)
-					out.check(t)
-					diff(t, p.Kernel+", "+split, loadBytes(out.body), want, c.Out)
-				}
-			}
-		})
+		t.Run(cc.name, func(t *testing.T) { checkDepthwiseI8(t, &cc, rand.New(rand.NewPCG(uint64(i), 2))) })
 	}
+}
+
+// checkDepthwiseI8 builds a grouped convolution, of which a depthwise one is a case with another order of weights.
+func checkDepthwiseI8(t testing.TB, cc *convCase, r *rand.Rand) {
+	cc.o, cc.groups = cc.in.C, cc.in.C
+	c, x, res := cc.build(r)
+	taps, padded := cc.win.KH*cc.win.KW, (cc.o+3)/4*4
+	d := &DepthwiseI8{In: c.In, Out: c.Out, Window: c.Window, Weights: make([]int8, taps*padded), Bias: c.Bias,
+		ZeroIn: c.ZeroIn, PadValue: c.PadValue, Requant: c.Requant, Residual: c.Residual}
+	for ch := range cc.o {
+		for tap := range taps {
+			d.Weights[tap*padded+ch] = c.Weights[(ch*taps+tap)*4]
+		}
+	}
+	want := naiveConv(c, x, res)
+	in, inRes := storeGuarded(x), storeGuarded(res)
+	for _, isa := range variants() {
+		p, err := prepareDepthwiseI8(d, isa)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, split := range []string{"whole", "single", "thirds"} {
+			out := newGuarded(c.Out.Len())
+			io := &IO{In: [][]byte{in.body, inRes.body}, Out: [][]byte{out.body}}
+			runStages(t, p, io, split)
+			out.check(t)
+			diff(t, p.Kernel+", "+split, loadBytes(out.body), want, c.Out)
+		}
+	}
+	in.check(t)
 }
 
 func TestConvI8Refuses(t *testing.T) {

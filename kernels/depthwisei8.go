@@ -99,7 +99,7 @@ func (d *depthwiseI8) choose(available ISA) {
 			consider(&depthwises[i], false, fold)
 		}
 		for i := range depthwises3x3 {
-			if k := &depthwises3x3[i]; w.KH == 3 && w.KW == 3 && k.Stride == w.StrideW*fold {
+			if k := &depthwises3x3[i]; w.KH == 3 && w.KW == 3 && k.Stride*w.DilationW == w.StrideW*fold {
 				consider(&k.Depthwise, true, fold)
 			}
 		}
@@ -109,7 +109,7 @@ func (d *depthwiseI8) choose(available ISA) {
 // place is where tap ky, kx is in the kernel's order.
 func (d *depthwiseI8) place(ky, kx int) int {
 	if d.byColumn {
-		return kx*d.kernel.KR + ky
+		return kx*columnTaps + ky
 	}
 	return ky*d.win.KW + kx
 }
@@ -146,6 +146,9 @@ func (d *depthwiseI8) pack(c *DepthwiseI8, mult []float32) error {
 	k, w := d.kernel, &c.Window
 	taps := w.KH * w.KW
 	d.taps = ceilDiv(taps, k.KR) * k.KR
+	if d.byColumn {
+		d.taps = w.KW * columnTaps
+	}
 	blocks := ceilDiv(c.In.C*d.fold, k.CR)
 	weights := make([]int8, blocks*d.taps*k.CR)
 	d.bias = aligned[int32](blocks * k.CR)

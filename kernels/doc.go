@@ -30,12 +30,17 @@
 // where the weights are proved pair-safe (ConvI8.prove): neighbours along K with positive weights adding up to 128 at most, and
 // negative ones likewise.
 //
-// A convolution is a matrix product of OH*OW rows by KH*KW*I/groups terms. Rows of 1x1 convolutions are read in place,
-// others gathered, a block at a time, with their padding. Weights are packed once, as the kernel reads them:
+// A convolution is a matrix product of OH*OW rows by KH*KW*I/groups terms. Rows of 1x1 convolutions are read in place. Others
+// are gathered, a block at a time, with their padding: window by window, or a slab for a row of the output, in which windows
+// overlap as they do in the input and the terms go column by column (convi8_slab.go; an estimate decides). Weights are packed
+// once, as the kernel reads them:
 //
 //	[groups][N/NR][K/KR][NR][KR] int8, N being O/groups; zeros behind K and N
 //
 // A batch of tiles goes to a block of int32, from which a Requantizer writes the output while it is in L1.
+//
+// Depthwise convolutions copy the input rows they need into a ring in scratch, with their padding, and have kernels of their
+// own. Operators without weights work on rows of elements (rows.go).
 //
 // 3x3 convolutions with stride 1 may be computed by Winograd's method instead, modulo 2**32 on 16-bit operands, where the
 // weights prove that the sum can be told from its low bits: the same bits, with a quarter of the multiplications. winograd.go

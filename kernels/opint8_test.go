@@ -122,8 +122,10 @@ func TestBinaryI8(t *testing.T) {
 			mul[i] = bigRequant(va*vb, c.MultA, c.Zero, c.Lo, c.Hi)
 		}
 		in := [][]byte{stored(qa), stored(qb)}
-		wantBytes(t, opRun(t, mustPrepare(t)(PrepareAddI8(c)), in, a.Len())[0], add)
-		wantBytes(t, opRun(t, mustPrepare(t)(PrepareMulI8(c)), in, a.Len())[0], mul)
+		for _, isa := range variants() {
+			wantBytes(t, opRun(t, mustPrepare(t)(prepareAddI8(c, isa)), in, a.Len())[0], add)
+			wantBytes(t, opRun(t, mustPrepare(t)(prepareMulI8(c, isa)), in, a.Len())[0], mul)
+		}
 	}
 }
 
@@ -157,13 +159,15 @@ func TestPoolI8(t *testing.T) {
 		c.Requant.Lo, c.Requant.Hi = randBounds(r)
 		x := randQ(r, in.Len())
 		average, maximum, hasMax := naivePool(c, x)
-		wantBytes(t, opRun(t, mustPrepare(t)(PrepareAvgPoolI8(c)), [][]byte{stored(x)}, out.Len())[0], average)
-		p, err := PrepareMaxPoolI8(c)
-		if !hasMax {
-			wantError(t, err, "nothing but padding")
-			continue
+		for _, isa := range variants() {
+			wantBytes(t, opRun(t, mustPrepare(t)(prepareAvgPoolI8(c, isa)), [][]byte{stored(x)}, out.Len())[0], average)
+			p, err := prepareMaxPoolI8(c, isa)
+			if !hasMax {
+				wantError(t, err, "nothing but padding")
+				continue
+			}
+			wantBytes(t, opRun(t, mustPrepare(t)(p, err), [][]byte{stored(x)}, out.Len())[0], maximum)
 		}
-		wantBytes(t, opRun(t, mustPrepare(t)(p, err), [][]byte{stored(x)}, out.Len())[0], maximum)
 	}
 }
 
@@ -239,7 +243,9 @@ func TestConcatI8(t *testing.T) {
 				}
 			}
 		}
-		wantBytes(t, opRun(t, mustPrepare(t)(PrepareConcatI8(c)), in, c.Out.Len())[0], want)
+		for _, isa := range variants() {
+			wantBytes(t, opRun(t, mustPrepare(t)(prepareConcatI8(c, isa)), in, c.Out.Len())[0], want)
+		}
 	}
 }
 

@@ -136,8 +136,11 @@ func TestRFGAI8(t *testing.T) {
 			s.C = channelUnit + 1 + r.IntN(channelUnit)
 		}
 		c, x := randRFGA(r, s), randQ(r, s.Len())
-		p := mustPrepare(t)(PrepareRFGAI8(c))
-		wantBytes(t, opRun(t, p, [][]byte{stored(x)}, s.Len())[0], naiveRFGA(c, x))
+		want := naiveRFGA(c, x)
+		for _, isa := range variants() {
+			p := mustPrepare(t)(prepareRFGAI8(c, isa))
+			wantBytes(t, opRun(t, p, [][]byte{stored(x)}, s.Len())[0], want)
+		}
 	}
 }
 
@@ -190,7 +193,8 @@ func TestHeadI8(t *testing.T) {
 			}
 		}
 		x, pixels := randQ(r, c.In.Len()), c.In.H*c.In.W
-		p := mustPrepare(t)(PrepareHeadI8(c))
+		isas := variants()
+		p := mustPrepare(t)(prepareHeadI8(c, isas[i%len(isas)]))
 		sizes := []int{8 * c.Classes}
 		if c.Maps {
 			sizes = append(sizes, 4*pixels*c.Classes)

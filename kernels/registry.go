@@ -76,12 +76,15 @@ type Depthwise struct {
 	Fn       func(dst *byte, ldd int, a *byte, step, pixels int, off *int, taps int, w *byte, n int, bias *int32, mult *float32, res *byte, ldr int, p *asm.Requant)
 }
 
-// A Depthwise3x3 is a Depthwise for windows of 3x3 taps, that takes them column by column: tap ky, kx is at place 4*kx+ky of
-// off and of the weights, off[4*kx+ky] is off[ky] + kx*d, and step is Stride*d.
+// A Depthwise3x3 is a Depthwise for windows of 3x3 taps, that takes them column by column: tap ky, kx is at place
+// columnTaps*kx+ky of off and of the weights, off[columnTaps*kx+ky] is off[ky] + kx*d, and step is Stride*d.
 type Depthwise3x3 struct {
 	Depthwise
 	Stride int
 }
+
+// columnTaps is the number of places of a column of a Depthwise3x3: three, and one of weight zero.
+const columnTaps = 4
 
 // Widener is the record of a kernel that writes n stored bytes as 16-bit integers (S16), for kernels that want them so.
 // It may read and write up to Slack elements behind the n.

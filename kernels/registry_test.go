@@ -382,13 +382,13 @@ func TestDepthwiseKernels(t *testing.T) {
 			r := rand.New(rand.NewPCG(8, 8))
 			for _, n := range lengths {
 				for range 8 {
-					off, distance := make([]int, 3*d.KR), n+r.IntN(5)
+					off, distance := make([]int, 3*columnTaps), n+r.IntN(5)
 					var places []int
 					for y := range 3 {
 						off[y] = r.IntN(3 * n)
 						for x := range 3 {
-							off[d.KR*x+y] = off[y] + x*distance
-							places = append(places, d.KR*x+y)
+							off[columnTaps*x+y] = off[y] + x*distance
+							places = append(places, columnTaps*x+y)
 						}
 					}
 					checkDepthwise(t, &d.Depthwise, r, n, places, d.Stride*distance, off, r.IntN(2) == 0)

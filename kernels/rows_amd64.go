@@ -24,4 +24,6 @@ var (
 var archDepthwises3x3 = []Depthwise3x3{
 	{Depthwise{"u8s8_depthwise3x3s1_64c4_avx512vnni", AVX512VNNI, 64, 4, U8, S8, laneOrder(), false, 48, asm.U8S8Depthwise3x3s164c4AVX512VNNI}, 1},
 	{Depthwise{"u8s8_depthwise3x3s2_64c4_avx512vnni", AVX512VNNI, 64, 4, U8, S8, laneOrder(), false, 38, asm.U8S8Depthwise3x3s264c4AVX512VNNI}, 2},
+	{Depthwise{"u8s16_depthwise3x3s1_16c2_avx2", AVX2, 16, 2, U8, S16, nil, false, 14, asm.U8S16Depthwise3x3s116c2AVX2}, 1},
+	{Depthwise{"u8s16_depthwise3x3s2_16c2_avx2", AVX2, 16, 2, U8, S16, nil, false, 12, asm.U8S16Depthwise3x3s216c2AVX2}, 2},
 }

@@ -25,6 +25,7 @@ var amd64Files = []asmFile{
 	depthwiseAVX2(),
 	depthwiseVNNI(),
 	depthwise3x3VNNI(),
+	depthwise3x3AVX2(),
 	widenAVX2(),
 	gemmVNNI256(true),
 	gemmVNNI256(false),

@@ -133,12 +133,7 @@ func depthwiseAVX2() asmFile {
 						}
 						e.round(ymm(i), mem(w.mult, 32*i), res, ymm(2))
 					}
-					b.VPACKSSDW(ymm(1), ymm(0), ymm(0))
-					b.VPERMQ(imm8(0xD8), ymm(0), ymm(0))
-					b.VPADDSW(e.zero, ymm(0), ymm(0))
-					b.VEXTRACTI128(imm8(1), ymm(0), xmm(1))
-					b.VPACKUSWB(xmm(1), xmm(0), xmm(0))
-					b.VPMAXUB(e.least.AsX(), xmm(0), xmm(0))
+					e.pack16(ymm(0), ymm(1), xmm(2))
 					b.CMPQ(w.n, imm(16))
 					b.JGE(operand.LabelRef("full"))
 					b.storeBytes(xmm(0), w.n, w.dst, 16)
@@ -202,132 +197,218 @@ func depthwiseVNNI() asmFile {
 	return f
 }
 
-// depthwise3x3VNNI: a window's column, its three rows side by side, makes VPDPBUSD's group; the fourth weight is zero. A column
-// is interleaved once and multiplied with the weights of every window that has it: three with stride 1, or with stride 2 two
-// for every second column. So pixels are the inner loop, and the sums of the windows that a column belongs to are in
-// registers.
-func depthwise3x3VNNI() asmFile {
-	f := asmFile{name: "u8s8_depthwise3x3s1_64c4_avx512vnni"}
-	for stride := 1; stride <= 2; stride++ {
-		name := fmt.Sprintf("U8S8Depthwise3x3s%d64c4AVX512VNNI", stride)
-		doc := depthwiseDoc(name, "Weights are 8-bit, [n/64][3][64][4]: of a column three, and a zero.",
-			"Place 16*j+4*i+d of a block, in weights, bias and mult, is channel 16*i+4*j+d.", false)
-		doc = append(doc, fmt.Sprintf("off[4*x+y] is off[y] + x*d for x, y < 3, step is %d*d, and taps is 12. res and ldr are not used.", stride))
-		f.funcs = append(f.funcs, asmFunc{name: name, sig: depthwiseSig, doc: doc, emit: func(b *builder) { b.depthwise3x3(stride) }})
-	}
-	return f
+// depthwise3x3 is a family of kernels for 3x3 windows, strides 1 and 2. A column of a window is loaded and interleaved once, and
+// multiplied with the weights of every window that has it: three with stride 1, or with stride 2 two for every second
+// column. So pixels are the inner loop, and the sums of the windows that a column belongs to are in registers.
+type depthwise3x3 struct {
+	b             *builder
+	channels      int // of a block
+	weights       int // bytes of a block
+	rows          [3]reg.GPVirtual
+	w, bias, mult reg.GPVirtual
+	n, d          reg.GPVirtual
+	block         func()                // loads what a block's pixels share
+	load          func(at reg.Register) // makes the next column
+	start         func(set int)         // starts a window's sums with the bias
+	dot           func(set, x int)      // adds the column, which is the window's column x
+	finish        func(set int)         // stores a pixel
 }
 
-func (b *builder) depthwise3x3(stride int) {
-	p := b.arg("p")
-	e := b.epilogue(p, false, zmms[29:])
-	sum := func(set, j int) reg.VecPhysical { return zmm(4*set + j) }
-	column := func(j int) reg.VecPhysical { return zmm(12 + j) }
-	weight := func(x, j int) reg.VecPhysical { return zmm(16 + 4*x + j) }
-	spare := zmm(28)
+func depthwise3x3Doc(name, weights, order string, stride int) []string {
+	doc := depthwiseDoc(name, weights, order, false)
+	return append(doc, fmt.Sprintf("off[4*x+y] is off[y] + x*d for x, y < 3, step is %d*d, and taps is 12. res and ldr are not used.", stride))
+}
 
-	off, next := b.arg("off"), b.GP64()
-	first := b.arg("a")
-	var rows [3]reg.GPVirtual // of the block
-	for y := range rows {
-		rows[y] = b.GP64()
-		b.MOVQ(mem(off, 8*y), rows[y])
-		b.ADDQ(first, rows[y])
+// emit walks over blocks of channels, and in them over pixels.
+func (k *depthwise3x3) emit(stride int) {
+	b := k.b
+	off, next, first := b.arg("off"), b.GP64(), b.arg("a")
+	for y := range k.rows {
+		k.rows[y] = b.GP64()
+		b.MOVQ(mem(off, 8*y), k.rows[y])
+		b.ADDQ(first, k.rows[y])
 	}
 	b.MOVQ(mem(off, 8*4), next)
 	b.SUBQ(mem(off, 0), next)
-	w, bias, mult, n, ldd := b.arg("w"), b.arg("bias"), b.arg("mult"), b.arg("n"), b.arg("ldd")
-	at, dst, d, count := b.GP64(), b.arg("dst"), b.GP64(), b.GP64()
-
-	load := func() { // interleaves the next column
-		c := [4]reg.VecPhysical{column(0), column(1), column(2), column(3)}
-		b.VMOVDQU64(operand.Mem{Base: rows[0], Index: at, Scale: 1}, c[0])
-		b.VMOVDQU64(operand.Mem{Base: rows[1], Index: at, Scale: 1}, c[1])
-		b.VMOVDQU64(operand.Mem{Base: rows[2], Index: at, Scale: 1}, c[2])
+	k.w, k.bias, k.mult, k.n = b.arg("w"), b.arg("bias"), b.arg("mult"), b.arg("n")
+	ldd, at, dst, count := b.arg("ldd"), b.GP64(), b.arg("dst"), b.GP64()
+	k.d = b.GP64()
+	load := func() {
+		k.load(at)
 		b.ADDQ(next, at)
-		b.VPUNPCKHBW(c[1], c[0], c[3])
-		b.VPUNPCKLBW(c[1], c[0], spare)
-		b.VPUNPCKLBW(c[2], c[2], c[1]) // the second of them meets the zero
-		b.VPUNPCKHBW(c[2], c[2], c[2])
-		b.VPUNPCKLWD(c[1], spare, c[0])
-		b.VPUNPCKHWD(c[1], spare, c[1])
-		b.VPUNPCKLWD(c[2], c[3], spare)
-		b.VPUNPCKHWD(c[2], c[3], c[3])
-		b.VMOVDQA64(spare, c[2])
 	}
-	start := func(set int) {
-		for j := range 4 {
-			b.VMOVDQU64(mem(bias, 64*j), sum(set, j))
-		}
-	}
-	dot := func(set, x int) {
-		for j := range 4 {
-			b.vpdpbusd(weight(x, j), column(j), sum(set, j))
-		}
-	}
-	finish := func(set int) { // stores a pixel; the last one ends the loop
-		for j := range 4 {
-			e.round(sum(set, j), mem(mult, 64*j), nil, nil)
-		}
-		e.pack(sum(set, 0), sum(set, 1), sum(set, 2), sum(set, 3))
-		b.VMOVDQU8(sum(set, 0), reg.K1, mem(d, 0))
-		b.ADDQ(ldd, d)
+	finish := func(set int) {
+		k.finish(set)
+		b.ADDQ(ldd, k.d)
 		b.DECQ(count)
 		b.JE(operand.LabelRef("stored"))
 	}
 
 	b.Label("block")
-	b.tailMask(n, 64, reg.K1)
-	for x := range 3 {
-		for j := range 4 {
-			b.VMOVDQU64(mem(w, 256*x+64*j), weight(x, j))
-		}
-	}
+	k.block()
 	b.XORQ(at, at)
-	b.MOVQ(dst, d)
+	b.MOVQ(dst, k.d)
 	b.Load(b.Param("pixels"), count)
 	load()
-	start(0)
-	dot(0, 0)
+	k.start(0)
+	k.dot(0, 0)
 	if stride == 1 {
 		load()
-		start(1)
-		dot(1, 0)
-		dot(0, 1)
+		k.start(1)
+		k.dot(1, 0)
+		k.dot(0, 1)
 		b.Label("pixels")
-		for k := range 3 {
+		for i := range 3 {
 			load()
-			start((k + 2) % 3)
-			dot(k, 2)
-			dot((k+1)%3, 1)
-			dot((k+2)%3, 0)
-			finish(k)
+			k.start((i + 2) % 3)
+			k.dot(i, 2)
+			k.dot((i+1)%3, 1)
+			k.dot((i+2)%3, 0)
+			finish(i)
 		}
 	} else {
 		b.Label("pixels")
-		for k := range 2 {
+		for i := range 2 {
 			load()
-			dot(k, 1)
+			k.dot(i, 1)
 			load()
-			start(1 - k)
-			dot(k, 2)
-			dot(1-k, 0)
-			finish(k)
+			k.start(1 - i)
+			k.dot(i, 2)
+			k.dot(1-i, 0)
+			finish(i)
 		}
 	}
 	b.JMP(operand.LabelRef("pixels"))
 	b.Label("stored")
-	for _, r := range rows {
-		b.ADDQ(imm(64), r)
+	for _, r := range k.rows {
+		b.ADDQ(imm(k.channels), r)
 	}
-	b.ADDQ(imm(64), dst)
-	b.ADDQ(imm(3*256), w)
-	b.ADDQ(imm(256), bias)
-	b.ADDQ(imm(256), mult)
-	b.SUBQ(imm(64), n)
+	b.ADDQ(imm(k.channels), dst)
+	b.ADDQ(imm(k.weights), k.w)
+	b.ADDQ(imm(4*k.channels), k.bias)
+	b.ADDQ(imm(4*k.channels), k.mult)
+	b.SUBQ(imm(k.channels), k.n)
 	b.JG(operand.LabelRef("block"))
 	b.VZEROUPPER()
 	b.RET()
+}
+
+func indexed(base, index reg.Register, disp int) operand.Mem {
+	return operand.Mem{Base: base, Index: index, Scale: 1, Disp: disp}
+}
+
+// depthwise3x3VNNI: a column's three rows side by side make VPDPBUSD's group; the fourth weight is zero.
+func depthwise3x3VNNI() asmFile {
+	f := asmFile{name: "u8s8_depthwise3x3s1_64c4_avx512vnni"}
+	for stride := 1; stride <= 2; stride++ {
+		name := fmt.Sprintf("U8S8Depthwise3x3s%d64c4AVX512VNNI", stride)
+		doc := depthwise3x3Doc(name, "Weights are 8-bit, [n/64][3][64][4]: of a column three, and a zero.",
+			"Place 16*j+4*i+d of a block, in weights, bias and mult, is channel 16*i+4*j+d.", stride)
+		f.funcs = append(f.funcs, asmFunc{name: name, sig: depthwiseSig, doc: doc, emit: func(b *builder) {
+			p := b.arg("p")
+			e := b.epilogue(p, false, zmms[29:])
+			sum := func(set, j int) reg.VecPhysical { return zmm(4*set + j) }
+			weight := func(x, j int) reg.VecPhysical { return zmm(16 + 4*x + j) }
+			c, spare := [4]reg.VecPhysical{zmm(12), zmm(13), zmm(14), zmm(15)}, zmm(28)
+			k := &depthwise3x3{b: b, channels: 64, weights: 3 * 256}
+			k.block = func() {
+				b.tailMask(k.n, 64, reg.K1)
+				for x := range 3 {
+					for j := range 4 {
+						b.VMOVDQU64(mem(k.w, 256*x+64*j), weight(x, j))
+					}
+				}
+			}
+			k.load = func(at reg.Register) {
+				for y := range 3 {
+					b.VMOVDQU64(indexed(k.rows[y], at, 0), c[y])
+				}
+				b.VPUNPCKHBW(c[1], c[0], c[3])
+				b.VPUNPCKLBW(c[1], c[0], spare)
+				b.VPUNPCKLBW(c[2], c[2], c[1]) // the second of them meets the zero
+				b.VPUNPCKHBW(c[2], c[2], c[2])
+				b.VPUNPCKLWD(c[1], spare, c[0])
+				b.VPUNPCKHWD(c[1], spare, c[1])
+				b.VPUNPCKLWD(c[2], c[3], spare)
+				b.VPUNPCKHWD(c[2], c[3], c[3])
+				b.VMOVDQA64(spare, c[2])
+			}
+			k.start = func(set int) {
+				for j := range 4 {
+					b.VMOVDQU64(mem(k.bias, 64*j), sum(set, j))
+				}
+			}
+			k.dot = func(set, x int) {
+				for j := range 4 {
+					b.vpdpbusd(weight(x, j), c[j], sum(set, j))
+				}
+			}
+			k.finish = func(set int) {
+				for j := range 4 {
+					e.round(sum(set, j), mem(k.mult, 64*j), nil, nil)
+				}
+				e.pack(sum(set, 0), sum(set, 1), sum(set, 2), sum(set, 3))
+				b.VMOVDQU8(sum(set, 0), reg.K1, mem(k.d, 0))
+			}
+			k.emit(stride)
+		}})
+	}
+	return f
+}
+
+// depthwise3x3AVX2: of a column, the upper two rows make one pair of 16-bit words, the lower one and nothing another.
+func depthwise3x3AVX2() asmFile {
+	f := asmFile{name: "u8s16_depthwise3x3s1_16c2_avx2"}
+	for stride := 1; stride <= 2; stride++ {
+		name := fmt.Sprintf("U8S16Depthwise3x3s%d16c2AVX2", stride)
+		doc := depthwise3x3Doc(name, "Weights are 16-bit, [n/16][6][16][2]: of a column two, and one with a zero.", "Channels are in their natural order.", stride)
+		f.funcs = append(f.funcs, asmFunc{name: name, sig: depthwiseSig, doc: doc, emit: func(b *builder) {
+			p := b.arg("p")
+			e := b.epilogue(p, false, ymms[13:])
+			sum := func(set, j int) reg.VecPhysical { return ymm(2*set + j) }
+			c, t := [4]reg.VecPhysical{ymm(6), ymm(7), ymm(8), ymm(9)}, ymm(10)
+			k := &depthwise3x3{b: b, channels: 16, weights: 6 * 64}
+			k.block = func() {}
+			k.load = func(at reg.Register) {
+				b.VMOVDQU(indexed(k.rows[0], at, 0), xmm(10))
+				b.VMOVDQU(indexed(k.rows[1], at, 0), xmm(11))
+				b.VPUNPCKLBW(xmm(11), xmm(10), xmm(6))
+				b.VPUNPCKHBW(xmm(11), xmm(10), xmm(7))
+				b.VPMOVZXBW(xmm(6), ymm(6))
+				b.VPMOVZXBW(xmm(7), ymm(7))
+				b.VPMOVZXBD(indexed(k.rows[2], at, 0), ymm(8))
+				b.VPMOVZXBD(indexed(k.rows[2], at, 8), ymm(9))
+			}
+			k.start = func(set int) {
+				for j := range 2 {
+					b.VMOVDQU(mem(k.bias, 32*j), sum(set, j))
+				}
+			}
+			k.dot = func(set, x int) {
+				for i := range 4 {
+					b.VPMADDWD(mem(k.w, 128*x+32*i), c[i], t)
+					b.VPADDD(t, sum(set, i%2), sum(set, i%2))
+				}
+			}
+			k.finish = func(set int) {
+				full, stored := b.label("full"), b.label("done")
+				for j := range 2 {
+					e.round(sum(set, j), mem(k.mult, 32*j), nil, nil)
+				}
+				x := xmm(2 * set)
+				e.pack16(sum(set, 0), sum(set, 1), xmm(10))
+				b.CMPQ(k.n, imm(16))
+				b.JGE(operand.LabelRef(full))
+				b.storeBytes(x, k.n, k.d, 16)
+				b.JMP(operand.LabelRef(stored))
+				b.Label(full)
+				b.VMOVDQU(x, mem(k.d, 0))
+				b.Label(stored)
+			}
+			k.emit(stride)
+		}})
+	}
+	return f
 }
 
 // interleave turns four registers of bytes, one a tap, into four of groups of four taps; registers 8 to 11 are scratch.

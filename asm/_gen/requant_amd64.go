@@ -150,6 +150,17 @@ func (e *epilogue) pack(v0, v1, v2, v3 reg.VecPhysical) {
 	b.VPMAXUB(e.least, v0, v0)
 }
 
+// pack16 makes 16 bytes of two 256-bit registers of rounded values, in the low half of v0; t is scratch.
+func (e *epilogue) pack16(v0, v1, t reg.VecPhysical) {
+	b, x := e.b, v0.AsX()
+	b.VPACKSSDW(v1, v0, v0)
+	b.VPADDSW(e.zero, v0, v0) // words 0-3 8-11 | 4-7 12-15
+	b.VEXTRACTI128(imm8(1), v0, t)
+	b.VPACKUSWB(t, x, x)
+	b.VPSHUFD(imm8(0xD8), x, x)
+	b.VPMAXUB(e.least.AsX(), x, x)
+}
+
 // storeBytes writes the low count bytes of x, fewer than limit, a power of two; x is lost.
 func (b *builder) storeBytes(x reg.VecPhysical, count, dst reg.Register, limit int) {
 	d := b.GP64()
