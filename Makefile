@@ -4,7 +4,7 @@ export CGO_ENABLED := 0
 
 PHOTO ?= testdata/photos/panda.jpg
 
-.PHONY: demo test build generate ci ci-full default-model fmt peers peers-setup
+.PHONY: demo test build generate ci ci-full default-model fmt mca peers peers-setup
 .DEFAULT_GOAL := build
 
 build: ## the command, ./rfga-edge
@@ -19,6 +19,9 @@ test: ## all tests of this machine
 
 generate: ## write asm/*.s and their stubs again from asm/_gen
 	go generate ./asm
+
+mca: ## cycles per product of the arm64 inner loops by llvm-mca, as in asm/_gen/mca/REPORT.md
+	cd asm/_gen && go run ./mca
 
 fmt:
 	gofmt -w $$(git ls-files '*.go')

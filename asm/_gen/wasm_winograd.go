@@ -3,7 +3,7 @@ package main
 import "fmt"
 
 // Winograd's transforms work on lanes, eight of 16 bits or four of 32, whatever a lane is. The formulas are those of
-// winograd_amd64.go.
+// amd64_winograd.go.
 
 func gemm16WASM() file[*wasm] {
 	const nr, kr = 8, 8
