@@ -1,8 +1,6 @@
 package rfgaedge
 
 import (
-	"fmt"
-
 	"github.com/rfga-edge/rfga-edge/runtime"
 )
 
@@ -16,12 +14,8 @@ type ModelError struct {
 	Err  error  // what is wrong, and where in the file
 }
 
-func (e *ModelError) Error() string {
-	if e.Path == "" {
-		return "model: " + e.Err.Error()
-	}
-	return fmt.Sprintf("model %s: %v", e.Path, e.Err)
-}
+// Error does not repeat Path: what opens a file names it in its own error.
+func (e *ModelError) Error() string { return "model: " + e.Err.Error() }
 
 func (e *ModelError) Unwrap() error { return e.Err }
 

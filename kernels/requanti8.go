@@ -2,7 +2,6 @@ package kernels
 
 import (
 	"fmt"
-	"math"
 	"unsafe"
 
 	"github.com/rfga-edge/rfga-edge/asm"
@@ -12,7 +11,7 @@ import (
 func requantByte(acc int32, mult float32, p *asm.Requant) byte {
 	v := float32(float32(acc) * mult)
 	v = min(max(v, p.Lo), p.Hi)
-	return byte(p.Zero + int32(math.Float32bits(v+magic)) - magicBits)
+	return byte(p.Zero + rne(v))
 }
 
 // addResidual is the fused addition, the definition: q is the stored byte of the operator's own result.
@@ -20,7 +19,7 @@ func addResidual(q, res byte, p *asm.Requant) byte {
 	a := float32(float32(int32(q)-p.Zero+p.AOff) * p.AMult)
 	b := float32(float32(int32(res)-p.BZero) * p.BMult)
 	v := min(max(a+b, p.RLo), p.RHi)
-	return byte(p.RZero + int32(math.Float32bits(v+magic)) - magicBits)
+	return byte(p.RZero + rne(v))
 }
 
 var portableRequantizers = []Requantizer{

@@ -11,11 +11,14 @@ const (
 	magicBits = 0x4B400000
 )
 
+// rne rounds |f| < 2^22 to an integer, half to even.
+func rne(f float32) int32 { return int32(math.Float32bits(f+magic)) - magicBits }
+
 // requantize returns zero + rne(clamp(float32(acc)*m, lo-zero, hi-zero)), the contract's formula.
 func requantize(acc int32, m float32, zero, lo, hi int32) int32 {
 	f := float32(float32(acc) * m)
 	f = min(max(f, float32(lo-zero)), float32(hi-zero))
-	return zero + int32(math.Float32bits(f+magic)) - magicBits
+	return zero + rne(f)
 }
 
 // A rounder does the same in loops: it holds the bounds as floats, and what turns the rounded bits into a stored byte.
