@@ -118,6 +118,7 @@ type localizer struct {
 	overlays *outdir.Dir
 	heats    *outdir.Dir
 	print    func(*finding) error
+	record   rfgaedge.Record
 }
 
 // finding is what is to be said about one source.

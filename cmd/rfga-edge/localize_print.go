@@ -9,43 +9,7 @@ import (
 	"unicode/utf8"
 
 	rfgaedge "github.com/rfga-edge/rfga-edge"
-	"github.com/rfga-edge/rfga-edge/kernels"
 )
-
-// record is the JSON object of an image. The order of its fields is part of the interface.
-type record struct {
-	V         int         `json:"v"`
-	Src       string      `json:"src"`
-	Model     string      `json:"model"`
-	Digest    string      `json:"digest"`
-	Precision string      `json:"precision"`
-	ISA       string      `json:"isa"`
-	W         int         `json:"w"`
-	H         int         `json:"h"`
-	Classes   []recordCls `json:"cls"`
-	Locations []recordLoc `json:"loc"`
-	Micros    recordUs    `json:"us"`
-}
-
-type recordCls struct {
-	ID    int     `json:"id"`
-	Label string  `json:"label"`
-	P     float32 `json:"p"`
-}
-
-type recordLoc struct {
-	recordCls
-	Box       [4]int  `json:"box"`
-	Threshold float32 `json:"thr"` // as short as the user or the model's file has it
-	Area      float64 `json:"area"`
-}
-
-type recordUs struct {
-	Decode int64 `json:"decode"`
-	Pre    int64 `json:"pre"`
-	Infer  int64 `json:"infer"`
-	Post   int64 `json:"post"`
-}
 
 // errorRecord is the JSON object of an image that could not be read.
 type errorRecord struct {
@@ -58,19 +22,8 @@ func (l *localizer) printRecord(f *finding) error {
 	if f.err != nil {
 		return printJSON(l.out, errorRecord{1, f.source.name, f.source.cause(f.err)})
 	}
-	r := f.result
-	t := r.Timings
-	out := record{V: 1, Src: f.source.name, Model: l.model.Name(), Digest: l.model.Digest(), Precision: l.model.Precision(), ISA: kernels.ISAName(),
-		W: r.Width, H: r.Height, Classes: []recordCls{}, Locations: []recordLoc{},
-		Micros: recordUs{f.decode.Microseconds(), t.Preprocess.Microseconds(), t.Infer.Microseconds(), t.Locate.Microseconds()}}
-	for _, c := range r.Classes {
-		out.Classes = append(out.Classes, recordCls(c))
-	}
-	for _, loc := range r.Locations {
-		b := loc.Box
-		out.Locations = append(out.Locations, recordLoc{recordCls(loc.Class), [4]int{b.X0, b.Y0, b.X1, b.Y1}, float32(loc.Threshold), loc.Area})
-	}
-	return printJSON(l.out, out)
+	l.model.Fill(&l.record, f.source.name, f.result, f.decode)
+	return printJSON(l.out, &l.record)
 }
 
 // maxNameColumn keeps one long path from pushing every line's result out of sight.

@@ -9,11 +9,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	rfgaedge "github.com/rfga-edge/rfga-edge"
 )
 
 // line is a JSON line of localize, either kind.
 type line struct {
-	record
+	rfgaedge.Record
 	Error string `json:"error"`
 }
 
