@@ -110,3 +110,43 @@ func ExampleFrame() {
 	// Output:
 	// 640 480 1
 }
+
+// Two cameras share one session. Each has its own goroutine for the frames and one for the answers; here a photo
+// stands in for the camera.
+func ExamplePool() {
+	model, err := defaultmodel.Open()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer model.Close()
+	pool, err := model.NewPool(1, rfgaedge.Threads(2))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer pool.Close()
+
+	ctx := context.Background()
+	for _, name := range []string{"panda", "fish25"} {
+		camera, err := pool.Camera(rfgaedge.CameraOptions{Name: name})
+		if err != nil {
+			log.Fatal(err)
+		}
+		go func() {
+			photo := rfgaedge.FrameOf(decodeFile("testdata/photos/" + name + ".jpg"))
+			for seq := range uint64(3) { // the pool looks at the newest when a session is free
+				if err := camera.Offer(ctx, photo, rfgaedge.Stamp{Seq: seq}); err != nil {
+					log.Fatal(err)
+				}
+			}
+			camera.Finish()
+		}()
+		var answer, last rfgaedge.Answer // used again and again
+		for camera.Next(ctx, &answer) == nil {
+			answer, last = last, answer
+		}
+		fmt.Println(camera.Name(), last.Seq, last.Result.Classes[0].Label)
+	}
+	// Output:
+	// panda 2 giant panda
+	// fish25 2 goldfish
+}

@@ -9,7 +9,7 @@ import (
 )
 
 // Frame is a picture in memory as cameras and decoders give it: Format, Width, Height, Planes, Strides, and for YCbCr
-// formats Matrix and Range. Localize reads it and keeps nothing of it.
+// formats Matrix and Range, and the Crop to look at. Localize reads it and keeps nothing of it.
 type Frame = frame.Frame
 
 // PixelFormat says how a frame's bytes are laid out.
@@ -27,6 +27,8 @@ const (
 	NV21  = frame.NV21
 	YUYV  = frame.YUYV
 	UYVY  = frame.UYVY
+	I422  = frame.I422
+	I444  = frame.I444
 )
 
 // Matrices and ranges of YCbCr frames. The zero values are those of video in standard definition.
@@ -48,12 +50,19 @@ func FrameSpec(p *format.Preprocess) frame.Spec {
 	return frame.Spec{W: p.Width, H: p.Height, Rule: frame.Rule(p.Rule), Resize: p.Resize, Order: frame.Order(p.Order)}
 }
 
+// ParsePixelFormat finds a format by its name, such as "nv12"; names that ffmpeg and GStreamer give them are known too.
+func ParsePixelFormat(name string) (PixelFormat, error) { return frame.ParseFormat(name) }
+
 // region is what the network sees of the frame.
-func (s *Session) region(f *Frame) Box { return boxOf(s.spec.Region(f.Width, f.Height)) }
+func (s *Session) region(f *Frame) Box {
+	view := f.View()
+	return boxOf(s.spec.Region(view.Dx(), view.Dy()).Add(view.Min))
+}
 
 // toFrame turns a box in the network's square into the frame's pixels.
 func (s *Session) toFrame(b rfga.Box, f *Frame) Box {
-	return boxOf(s.spec.ToSource(image.Rect(b.X0, b.Y0, b.X1, b.Y1), s.spec.W, s.spec.H, f.Width, f.Height))
+	view := f.View()
+	return boxOf(s.spec.ToSource(image.Rect(b.X0, b.Y0, b.X1, b.Y1), s.spec.W, s.spec.H, view.Dx(), view.Dy()).Add(view.Min))
 }
 
 func boxOf(r image.Rectangle) Box { return Box{r.Min.X, r.Min.Y, r.Max.X, r.Max.Y} }

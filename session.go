@@ -65,19 +65,26 @@ func (s *Session) Close() { s.rt.Close() }
 
 // SetOptions changes what the following calls of Localize look for.
 func (s *Session) SetOptions(o LocalizeOptions) error {
-	if err := o.check(); err != nil {
+	if err := s.m.checkOptions(&o); err != nil {
 		return err
-	}
-	for _, id := range o.Classes {
-		if n := s.m.Classes(); id < 0 || id >= n {
-			return &OptionError{"Classes", fmt.Sprintf("id %d is not in 0..%d", id, n-1)}
-		}
 	}
 	o.TopK = min(max(o.TopK, 1), s.m.Classes())
 	if o.Threshold == 0 {
 		o.Threshold = float64(s.loc.Threshold)
 	}
 	s.options = o
+	return nil
+}
+
+func (m *Model) checkOptions(o *LocalizeOptions) error {
+	if err := o.check(); err != nil {
+		return err
+	}
+	for _, id := range o.Classes {
+		if n := m.Classes(); id < 0 || id >= n {
+			return &OptionError{"Classes", fmt.Sprintf("id %d is not in 0..%d", id, n-1)}
+		}
+	}
 	return nil
 }
 

@@ -78,10 +78,15 @@ func (f *Frame) rgbRow(dst []byte, y int) {
 			p := dst[3*i : 3*i+3 : 3*i+3]
 			p[0], p[1], p[2] = v, v, v
 		}
-	case I420:
+	case I420, I422:
 		for i, l := range r[0] {
 			p := dst[3*i : 3*i+3 : 3*i+3]
 			p[0], p[1], p[2] = c.rgb(l, r[1][i/2], r[2][i/2])
+		}
+	case I444:
+		for i, l := range r[0] {
+			p := dst[3*i : 3*i+3 : 3*i+3]
+			p[0], p[1], p[2] = c.rgb(l, r[1][i], r[2][i])
 		}
 	case NV12:
 		semiplanar(dst, r[0], r[1], 0, c)

@@ -111,6 +111,27 @@ func DecodeImage(r io.Reader, limits Limits) (*Image, error) {
 	return nil, ErrFormat
 }
 
+// DecodeFrame decodes a camera's JPEG to a frame without converting its colours: what FrameOf makes of it. EXIF data are
+// ignored: cameras write none. Errors are those of DecodeImage. Other pictures take DecodeImage's way.
+func DecodeFrame(data []byte, limits Limits) (f Frame, err error) {
+	limits = limits.orDefault()
+	if int64(len(data)) > limits.Bytes {
+		return f, &LimitError{"bytes or more", int64(len(data)), limits.Bytes}
+	}
+	if c := &codecs[0]; c.match(data) {
+		m, err := c.picture(data, limits)
+		if err != nil {
+			return f, err
+		}
+		return *FrameOf(m), nil
+	}
+	img, err := DecodeImage(bytes.NewReader(data), limits)
+	if err != nil {
+		return f, err
+	}
+	return Frame{Format: RGB24, Width: img.W, Height: img.H, Planes: [3][]byte{img.Pix}}, nil
+}
+
 func (l Limits) orDefault() Limits {
 	if l.Bytes <= 0 {
 		l.Bytes = DefaultLimits.Bytes
@@ -137,11 +158,12 @@ func (l Limits) check(w, h int) error {
 	return nil
 }
 
-func (c *codec) image(data []byte, limits Limits) (img *Image, err error) {
+// picture checks the size and decodes.
+func (c *codec) picture(data []byte, limits Limits) (m image.Image, err error) {
 	defer func() {
 		// The decoders are other people's code that reads hostile data.
 		if p := recover(); p != nil {
-			img, err = nil, fmt.Errorf("decoder: %v", p)
+			m, err = nil, fmt.Errorf("decoder: %v", p)
 		}
 		var limit *LimitError
 		if err != nil && !errors.As(err, &limit) {
@@ -160,17 +182,39 @@ func (c *codec) image(data []byte, limits Limits) (img *Image, err error) {
 			return nil, err
 		}
 	}
-	m, err := c.decode(bytes.NewReader(data))
-	if err != nil {
+	if m, err = c.decode(bytes.NewReader(data)); err != nil {
 		return nil, err
 	}
 	b := m.Bounds()
-	if canvas := image.Rect(0, 0, config.Width, config.Height); !b.In(canvas) || b.Empty() {
+	canvas := image.Rect(0, 0, config.Width, config.Height)
+	if !b.In(canvas) || b.Empty() {
 		return nil, fmt.Errorf("picture %v does not lie in its canvas %v", b, canvas)
 	}
+	if b != canvas { // a GIF's frame may cover a part of the canvas
+		m = &canvased{m, canvas}
+	}
+	return m, nil
+}
+
+// canvased is a picture on a larger canvas.
+type canvased struct {
+	image.Image
+	canvas image.Rectangle
+}
+
+func (c *codec) image(data []byte, limits Limits) (img *Image, err error) {
+	m, err := c.picture(data, limits)
+	if err != nil {
+		return nil, err
+	}
+	var canvas image.Rectangle
+	if on, ok := m.(*canvased); ok {
+		m, canvas = on.Image, on.canvas
+	}
+	b := m.Bounds()
 	img = &Image{Pix: rgbOf(m, c.color, true), W: b.Dx(), H: b.Dy(), Format: c.name}
-	if b.Dx() != config.Width || b.Dy() != config.Height { // a GIF's frame may cover a part of the canvas
-		img = img.within(config.Width, config.Height, b.Min)
+	if !canvas.Empty() {
+		img = img.within(canvas.Dx(), canvas.Dy(), b.Min)
 	}
 	if c.orientation != nil {
 		img = img.upright(c.orientation(data))

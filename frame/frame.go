@@ -3,6 +3,8 @@ package frame
 import (
 	"fmt"
 	"image"
+	"slices"
+	"strings"
 )
 
 // Format says how a frame's bytes are laid out.
@@ -22,9 +24,28 @@ const (
 	// YCbCr with one chroma sample for two pixels of a row, one plane: Y Cb Y Cr; Cb Y Cr Y. An odd width rounds up.
 	YUYV
 	UYVY
+	// YCbCr in three planes with one chroma sample for two pixels of a row (an odd width rounds up), and for every pixel.
+	I422
+	I444
 )
 
-var formatNames = [...]string{"", "rgb24", "bgr24", "rgba", "bgra", "gray8", "i420", "nv12", "nv21", "yuyv", "uyvy"}
+var formatNames = [...]string{"", "rgb24", "bgr24", "rgba", "bgra", "gray8", "i420", "nv12", "nv21", "yuyv", "uyvy", "i422", "i444"}
+
+// ParseFormat is the inverse of Format.String. It knows ffmpeg's and GStreamer's names of the formats too.
+func ParseFormat(name string) (Format, error) {
+	name = strings.ToLower(name)
+	if f, ok := otherNames[name]; ok {
+		return f, nil
+	}
+	if i := slices.Index(formatNames[1:], name); i >= 0 {
+		return Format(i + 1), nil
+	}
+	return 0, fmt.Errorf("there is no pixel format %q (%s)", name, strings.Join(formatNames[1:], ", "))
+}
+
+var otherNames = map[string]Format{"rgb": RGB24, "bgr": BGR24, "rgb0": RGBA, "rgbx": RGBA, "bgr0": BGRA, "bgrx": BGRA, "gray": Gray8, "grey": Gray8,
+	"yuv420p": I420, "yuvj420p": I420, "yuyv422": YUYV, "yuy2": YUYV, "uyvy422": UYVY, "yuv422p": I422, "yuvj422p": I422, "y42b": I422,
+	"yuv444p": I444, "yuvj444p": I444, "y444": I444}
 
 func (f Format) String() string {
 	if f >= RGB24 && int(f) < len(formatNames) {
@@ -57,6 +78,16 @@ type Frame struct {
 	Strides       [3]int // bytes from one row to the next; 0: rows lie side by side
 	Matrix        Matrix // of YCbCr formats
 	Range         Range
+	// Crop is the part to look at, in pixels of the frame; an empty one is the whole frame.
+	Crop image.Rectangle
+}
+
+// View is the part of the frame that is looked at: Crop, or all of it.
+func (f *Frame) View() image.Rectangle {
+	if f.Crop.Empty() {
+		return image.Rect(0, 0, f.Width, f.Height)
+	}
+	return f.Crop
 }
 
 // MaxSide bounds the sides of images and frames, so that no arithmetic on sizes overflows.
@@ -87,8 +118,57 @@ func (f *Frame) planes() (p [3]plane, n int) {
 		return [3]plane{{w, h}, {2 * cw, ch}}, 2
 	case YUYV, UYVY:
 		return [3]plane{{4 * cw, h}}, 1
+	case I422:
+		return [3]plane{{w, h}, {cw, h}, {cw, h}}, 3
+	case I444:
+		return [3]plane{{w, h}, {w, h}, {w, h}}, 3
 	}
 	return p, 0
+}
+
+// Size is the number of bytes of a frame of the format whose rows and planes lie side by side, 0 for an unknown format.
+func (f Format) Size(width, height int) int {
+	p, n := (&Frame{Format: f, Width: width, Height: height}).planes()
+	size := 0
+	for _, g := range p[:n] {
+		size += g.row * g.rows
+	}
+	return size
+}
+
+// Split points the frame's planes at buf, where they lie behind each other without gaps, and forgets the strides. It gives a
+// *FrameError if buf is too short.
+func (f *Frame) Split(buf []byte) error {
+	p, n := f.planes()
+	f.Planes, f.Strides = [3][]byte{}, [3]int{}
+	for i, g := range p[:n] {
+		end := min(g.row*g.rows, len(buf))
+		f.Planes[i], buf = buf[:end:end], buf[end:]
+	}
+	return f.Check()
+}
+
+// Copy writes the frame's pixels to buf, which grows if it has to, without gaps, and returns the frame there and the buffer.
+// The frame has been checked.
+func (f *Frame) Copy(buf []byte) (Frame, []byte) {
+	buf = grow(buf, f.Format.Size(f.Width, f.Height))
+	to := *f
+	p, n := f.planes()
+	rest := buf
+	for i, g := range p[:n] {
+		size := g.row * g.rows
+		to.Planes[i], rest = rest[:size:size], rest[size:]
+		to.Strides[i] = 0
+		stride := f.stride(i, g)
+		if stride == g.row {
+			copy(to.Planes[i], f.Planes[i])
+			continue
+		}
+		for y := range g.rows {
+			copy(to.Planes[i][y*g.row:][:g.row], f.Planes[i][y*stride:])
+		}
+	}
+	return to, buf
 }
 
 // Check returns a *FrameError if the frame's size, format, strides or planes do not fit together.
@@ -112,6 +192,9 @@ func (f *Frame) Check() error {
 			return &FrameError{fmt.Sprintf("plane %d has %d bytes: %dx%d pixels of %v with stride %d take %d",
 				i, len(f.Planes[i]), f.Width, f.Height, f.Format, stride, need)}
 		}
+	}
+	if all := image.Rect(0, 0, f.Width, f.Height); !f.Crop.Empty() && !f.Crop.In(all) {
+		return &FrameError{fmt.Sprintf("crop %v does not lie in the frame of %dx%d", f.Crop, f.Width, f.Height)}
 	}
 	return nil
 }
@@ -137,7 +220,7 @@ func (f *Frame) rows(y int) (r [3][]byte) {
 }
 
 // FrameOf makes a frame of a picture. It shares the pixels of *image.RGBA, *image.NRGBA, *image.Gray and of *image.YCbCr with
-// 4:2:0 chroma (as image/jpeg decodes it); any other picture is converted into memory of its own. Transparency is ignored.
+// 4:2:0, 4:2:2 or 4:4:4 chroma (as image/jpeg decodes them); any other picture is converted into memory of its own. Transparency is ignored.
 func FrameOf(img image.Image) *Frame {
 	b := img.Bounds()
 	f := &Frame{Width: b.Dx(), Height: b.Dy()}
@@ -155,13 +238,26 @@ func FrameOf(img image.Image) *Frame {
 	case *image.Gray:
 		return share(Gray8, m.Pix, m.Stride)
 	case *image.YCbCr:
-		if m.SubsampleRatio == image.YCbCrSubsampleRatio420 && b.Min.X%2 == 0 && b.Min.Y%2 == 0 && !b.Empty() {
+		if format := planar(m.SubsampleRatio); format != 0 && b.Min.X%2 == 0 && b.Min.Y%2 == 0 && !b.Empty() {
 			y, c := m.YOffset(b.Min.X, b.Min.Y), m.COffset(b.Min.X, b.Min.Y)
-			f.Format, f.Matrix, f.Range = I420, BT601, Full
+			f.Format, f.Matrix, f.Range = format, BT601, Full
 			f.Planes = [3][]byte{m.Y[y:], m.Cb[c:], m.Cr[c:]}
 			f.Strides = [3]int{m.YStride, m.CStride, m.CStride}
 			return f
 		}
 	}
 	return share(RGB24, rgbOf(img, imageColor, false), 3*f.Width)
+}
+
+// planar is the format of three planes with such chroma, 0 if there is none.
+func planar(r image.YCbCrSubsampleRatio) Format {
+	switch r {
+	case image.YCbCrSubsampleRatio420:
+		return I420
+	case image.YCbCrSubsampleRatio422:
+		return I422
+	case image.YCbCrSubsampleRatio444:
+		return I444
+	}
+	return 0
 }

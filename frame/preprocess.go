@@ -106,7 +106,7 @@ func (r *Resizer) Preprocess(dst []byte, img *Image, spec Spec) error {
 	return err
 }
 
-// PreprocessFrame is Preprocess for frames. A YCbCr frame is converted at its full size, each pixel with the chroma sample
+// PreprocessFrame is Preprocess for frames, or for the part of one that Crop names. A YCbCr frame is converted at its full size, each pixel with the chroma sample
 // of its block, before it is resized.
 func (r *Resizer) PreprocessFrame(dst []byte, f *Frame, spec Spec) error {
 	if err := spec.Check(); err != nil {
@@ -118,9 +118,10 @@ func (r *Resizer) PreprocessFrame(dst []byte, f *Frame, spec Spec) error {
 	if len(dst) != 3*spec.W*spec.H {
 		return fmt.Errorf("destination of %d bytes: a network input of %dx%d has %d", len(dst), spec.W, spec.H, 3*spec.W*spec.H)
 	}
-	fullW, fullH, left, top := spec.window(f.Width, f.Height)
-	r.horizontal.prepare(f.Width, fullW, left, spec.W)
-	r.vertical.prepare(f.Height, fullH, top, spec.H)
+	view := f.View()
+	fullW, fullH, left, top := spec.window(view.Dx(), view.Dy())
+	r.horizontal.prepare(view.Dx(), fullW, left, spec.W)
+	r.vertical.prepare(view.Dy(), fullH, top, spec.H)
 
 	n := 3 * spec.W
 	from, _ := r.vertical.at(0)
@@ -131,12 +132,13 @@ func (r *Resizer) PreprocessFrame(dst []byte, f *Frame, spec Spec) error {
 	for y := from; y < to; y++ {
 		line := r.line
 		if f.Format == RGB24 {
-			line = f.rows(y)[0]
+			line = f.rows(view.Min.Y + y)[0]
 		} else {
-			f.rgbRow(line, y)
+			f.rgbRow(line, view.Min.Y+y)
 		}
+		line = line[3*view.Min.X : 3*view.Max.X]
 		out := r.rows[(y-from)*n:][:n]
-		if fullW == f.Width { // the filter would give every pixel itself
+		if fullW == view.Dx() { // the filter would give every pixel itself
 			copy(out, line[3*left:])
 		} else {
 			r.horizontal.row(out, line)
@@ -145,7 +147,7 @@ func (r *Resizer) PreprocessFrame(dst []byte, f *Frame, spec Spec) error {
 	r.acc = grow(r.acc, n)
 	for y := range spec.H {
 		out := dst[y*n:][:n]
-		if fullH == f.Height {
+		if fullH == view.Dy() {
 			copy(out, r.rows[(top+y-from)*n:])
 		} else {
 			r.vertical.column(out, y, r.rows, from, r.acc)
