@@ -51,18 +51,23 @@ func gemmF32(isa floatISA, tiles ...int) asmFile {
 	for _, mr := range tiles {
 		name := fmt.Sprintf("F32Gemm%dx%dc1%s", mr, nr, isa.camel)
 		f.funcs = append(f.funcs, asmFunc{name: name, sig: gemmF32Sig,
-			doc: []string{
-				fmt.Sprintf("%s is a %dx%d tile: for i < %d, j < %d, distances lda, ldc and ldr being in bytes:", name, mr, nr, mr, nr),
-				"",
-				"\tv := bias[j], or c[i*ldc...][j] if bias is nil",
-				fmt.Sprintf("\tfor t < k { v = FMA(a[i*lda...][t], b[%d*t+j], v) }", nr),
-				"\tc[i*ldc...][j] = v, or what p makes of it and, unless res is nil, res[i*ldr...][j], if p is not nil",
-				"",
-				"k is at least 1.",
-			},
+			doc:  gemmF32Doc(name, mr, nr, "FMA(a[i*lda...][t], b[%d*t+j], v)"),
 			emit: func(b *builder) { b.gemmF32(isa, mr) }})
 	}
 	return f
+}
+
+// gemmF32Doc describes a float matrix product; term is what a term makes of v, with a place for nr.
+func gemmF32Doc(name string, mr, nr int, term string) []string {
+	return []string{
+		fmt.Sprintf("%s is a %dx%d tile: for i < %d, j < %d, distances lda, ldc and ldr being in bytes:", name, mr, nr, mr, nr),
+		"",
+		"\tv := bias[j], or c[i*ldc...][j] if bias is nil",
+		fmt.Sprintf("\tfor t < k { v = "+term+" }", nr),
+		"\tc[i*ldc...][j] = v, or what p makes of it and, unless res is nil, res[i*ldr...][j], if p is not nil",
+		"",
+		"k is at least 1.",
+	}
 }
 
 func (b *builder) gemmF32(isa floatISA, mr int) {
@@ -162,13 +167,16 @@ func (b *builder) bound(v, lo, hi reg.VecPhysical) {
 	b.VMINPS(v, hi, v)
 }
 
+const halvesSig = "dst *float32, src *uint16, n int"
+
+func halvesDoc(name string) []string {
+	return []string{name + " writes n halves as float32; n is a multiple of 16."}
+}
+
 // halves expands IEEE halves: two registers at a time, and the rest of the last two behind the end.
 func halves(isa floatISA) asmFile {
 	name := "F16F32Expand" + isa.halfCamel()
-	return asmFile{name: "f16f32_expand_" + strings.ToLower(isa.halfCamel()), funcs: []asmFunc{{name: name, sig: "dst *float32, src *uint16, n int",
-		doc: []string{
-			fmt.Sprintf("%s writes n halves as float32; n is a multiple of 16.", name),
-		},
+	return asmFile{name: "f16f32_expand_" + strings.ToLower(isa.halfCamel()), funcs: []asmFunc{{name: name, sig: halvesSig, doc: halvesDoc(name),
 		emit: func(b *builder) {
 			dst, src, n := b.arg("dst"), b.arg("src"), b.arg("n")
 			b.Label("loop")

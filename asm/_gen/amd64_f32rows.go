@@ -14,6 +14,36 @@ func miscF32(isa floatISA) asmFile {
 	}}
 }
 
+const (
+	mapSig     = "dst *float32, src *float32, n int"
+	sumsF32Sig = "dst *float64, a *float32, step int, pixels int, n int"
+	// The result's parenthesis closes where the parameters' would.
+	dotF32Sig    = "a *float32, b *float32, n int) (sum float64"
+	attendF32Sig = "dst *float32, a *float32, gate *float32, w *float32, n int, p *float32"
+)
+
+func mapDoc(name, what string) []string {
+	return []string{name + " sets dst[i] to " + what + ".At(src[i]) of package kernels, the same bits, for i < n, a multiple of 8."}
+}
+
+func sumsF32Doc(name string) []string {
+	return []string{
+		name + " sets dst[j] to the sum over i < pixels of a[i*step...][j] in float64, from the first to the last, for j < n, a",
+		"multiple of 16; step is in bytes.",
+	}
+}
+
+func dotF32Doc(name string) []string {
+	return []string{
+		name + " returns the sum over i < n of float64(a[i])*float64(b[i]), each term added in one operation, in an order of its",
+		"own; n is a multiple of 16.",
+	}
+}
+
+func attendF32Doc(name string) []string {
+	return []string{name + " sets dst[i] to a[i]*(p[0]+p[1]*(gate[i]+w[i])), each operation rounded, for i < n, a multiple of 16."}
+}
+
 // Constants of kernels.exp64, in its order.
 const (
 	expRange = 700
@@ -45,8 +75,7 @@ func sigmoidF32(isa floatISA, swish bool) asmFunc {
 		name, what = "F32Swish"+isa.camel, "Swish"
 	}
 	lanes := isa.lanes / 2
-	return asmFunc{name: name, sig: "dst *float32, src *float32, n int",
-		doc: []string{name + " sets dst[i] to " + what + ".At(src[i]) of package kernels, the same bits, for i < n, a multiple of 8."},
+	return asmFunc{name: name, sig: mapSig, doc: mapDoc(name, what),
 		emit: func(b *builder) {
 			// Constants stay in registers where there are 32; else they lie in the frame.
 			consts := []float64{-expRange, expRange, 1.4426950408889634, expMagic, 0.6931471805599453}
@@ -143,11 +172,7 @@ func (b *builder) narrow(isa floatISA, from reg.VecPhysical, i int) {
 
 func sumsF32(isa floatISA) asmFunc {
 	name := "F32Sums" + isa.camel
-	return asmFunc{name: name, sig: "dst *float64, a *float32, step int, pixels int, n int",
-		doc: []string{
-			name + " sets dst[j] to the sum over i < pixels of a[i*step...][j] in float64, from the first to the last, for j < n, a",
-			"multiple of 16; step is in bytes.",
-		},
+	return asmFunc{name: name, sig: sumsF32Sig, doc: sumsF32Doc(name),
 		emit: func(b *builder) {
 			dst, a, step, n := b.arg("dst"), b.arg("a"), b.arg("step"), b.arg("n")
 			x, left := b.GP64(), b.GP64()
@@ -181,12 +206,7 @@ func sumsF32(isa floatISA) asmFunc {
 
 func dotF32(isa floatISA) asmFunc {
 	name := "F32Dot" + isa.camel
-	// The result's parenthesis closes where the parameters' would.
-	return asmFunc{name: name, sig: "a *float32, b *float32, n int) (sum float64",
-		doc: []string{
-			name + " returns the sum over i < n of float64(a[i])*float64(b[i]), each term added in one operation, in an order of its",
-			"own; n is a multiple of 16.",
-		},
+	return asmFunc{name: name, sig: dotF32Sig, doc: dotF32Doc(name),
 		emit: func(b *builder) {
 			p, q, n := b.arg("a"), b.arg("b"), b.arg("n")
 			regs := 32 / isa.lanes
@@ -230,10 +250,7 @@ func dotF32(isa floatISA) asmFunc {
 
 func attendF32(isa floatISA) asmFunc {
 	name := "F32Attend" + isa.camel
-	return asmFunc{name: name, sig: "dst *float32, a *float32, gate *float32, w *float32, n int, p *float32",
-		doc: []string{
-			name + " sets dst[i] to a[i]*(p[0]+p[1]*(gate[i]+w[i])), each operation rounded, for i < n, a multiple of 16.",
-		},
+	return asmFunc{name: name, sig: attendF32Sig, doc: attendF32Doc(name),
 		emit: func(b *builder) {
 			dst, a, g, w, n, p := b.arg("dst"), b.arg("a"), b.arg("gate"), b.arg("w"), b.arg("n"), b.arg("p")
 			b.VBROADCASTSS(mem(p, 0), isa.reg(14))

@@ -23,29 +23,34 @@ const (
 
 // windowF32 emits depthwise convolution and pooling, which differ in what they do with a tap and at the end.
 func windowF32(isa floatISA, kind windowKind) asmFunc {
+	name, sig, doc := windowText(kind, isa.camel, "FMA(a[i*step+at[t].A...][j], w[at[t].W...][j], v)")
+	return asmFunc{name: name, sig: sig, doc: doc, emit: func(b *builder) { newWindowWalk(b, isa, kind).emit() }}
+}
+
+// windowText is a window kernel's symbol, parameters and description; term is what a tap of a convolution makes of v.
+func windowText(kind windowKind, isa, term string) (name, sig string, doc []string) {
 	const at = "dst[i*ldd...][j] = "
-	fn := asmFunc{sig: "dst *float32, ldd int, a *float32, step int, pixels int, at *Tap, taps int, n int, divisor float32"}
+	sig = "dst *float32, ldd int, a *float32, step int, pixels int, at *Tap, taps int, n int, divisor float32"
 	var formula []string
 	switch kind {
 	case depthwiseF32:
-		fn.name = "F32Depthwise" + isa.camel
-		fn.sig = "dst *float32, ldd int, a *float32, step int, pixels int, at *Tap, taps int, w *float32, n int, bias *float32, res *float32, ldr int, p *ClampF32"
+		name = "F32Depthwise" + isa
+		sig = "dst *float32, ldd int, a *float32, step int, pixels int, at *Tap, taps int, w *float32, n int, bias *float32, res *float32, ldr int, p *ClampF32"
 		formula = []string{
 			"\tv := bias[j]",
-			"\tfor t < taps { v = FMA(a[i*step+at[t].A...][j], w[at[t].W...][j], v) }",
+			"\tfor t < taps { v = " + term + " }",
 			"\t" + at + "what p makes of v and, unless res is nil, res[i*ldr...][j]",
 		}
 	case maxPoolF32:
-		fn.name = "F32MaxPool" + isa.camel
+		name = "F32MaxPool" + isa
 		formula = []string{"\t" + at + "max over t < taps of a[i*step+at[t].A...][j]"}
 	case avgPoolF32:
-		fn.name = "F32AvgPool" + isa.camel
+		name = "F32AvgPool" + isa
 		formula = []string{"\t" + at + "(sum over t < taps of a[i*step+at[t].A...][j]) / divisor"}
 	}
-	fn.doc = append([]string{fn.name + " is, for i < pixels, j < n, distances and offsets being in bytes:", ""}, formula...)
-	fn.doc = append(fn.doc, "", "taps is at least 1. It reads up to 64 bytes behind channel n-1 and writes n channels a pixel.")
-	fn.emit = func(b *builder) { newWindowWalk(b, isa, kind).emit() }
-	return fn
+	doc = append([]string{name + " is, for i < pixels, j < n, distances and offsets being in bytes:", ""}, formula...)
+	doc = append(doc, "", "taps is at least 1. It reads up to 64 bytes behind channel n-1 and writes n channels a pixel.")
+	return name, sig, doc
 }
 
 // windowWalk walks over groups of four pixels, then single ones; in them over blocks of two registers of channels, then

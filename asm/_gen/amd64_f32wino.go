@@ -22,18 +22,49 @@ func winoF32(isa floatISA) asmFile {
 	}}
 }
 
+const (
+	winoF32InputSig  = "dst *float32, ldp int, lda int, src *float32, row int, pix int, tiles int, n int"
+	winoF32OutputSig = "dst *float32, row int, pix int, src *float32, ldp int, tiles int, bias *float32, res *float32, p *ClampF32"
+)
+
+func winoF32FilterSig(from string) string { return "dst *float32, ldp int, src " + from + ", k int" }
+
+func winoF32InputDoc(name string) []string {
+	return []string{
+		name + " transforms tiles of 4x4 pixels that overlap by two columns: for t < tiles, j < n, i, k < 4,",
+		"distances being in bytes,",
+		"",
+		"\td[i][k] = src[i*row+(k+2*t)*pix...][j]",
+		"\tdst[(4*i+k)*ldp+t*lda...][j] = (B'dB)[i][k], B' = {1,0,-1,0; 0,1,1,0; 0,-1,1,0; 0,1,0,-1}, B' first",
+		"",
+		"It reads and writes up to 63 bytes behind n channels.",
+	}
+}
+
+func winoF32FilterDoc(name string, nr int) []string {
+	return []string{
+		name + fmt.Sprintf(" transforms %d filters of each of k input channels: for c < k, j < %d, distances being in bytes,", nr, nr),
+		"",
+		fmt.Sprintf("\tg[i][l] = src[%d*(9*c+3*i+l)+j]", nr),
+		fmt.Sprintf("\tdst[(4*i+l)*ldp...][%d*c+j] = (GgG')[i][l], G = {1,0,0; .5,.5,.5; .5,-.5,.5; 0,0,1}, G first", nr),
+		"",
+		"(g0+g2+g1)/2 and (g0+g2-g1)/2 are computed in this order.",
+	}
+}
+
+func winoF32OutputDoc(name string, nr int) []string {
+	return []string{
+		name + fmt.Sprintf(" makes tiles of 2x2 pixels of %d channels: for t < tiles, j < %d, i, k < 2, distances being in bytes,", nr, nr),
+		"",
+		fmt.Sprintf("\tm[a][b] = src[(4*a+b)*ldp...][%d*t+j]", nr),
+		"\tv = (A'mA)[i][k] + bias[j], A' = {1,1,1,0; 0,1,-1,-1}, A' first",
+		"\tdst[i*row+(2*t+k)*pix...][j] = what p makes of v and, unless res is nil, res at the same place",
+	}
+}
+
 func winoF32Input(isa floatISA) asmFunc {
 	name := "F32WinoInput" + isa.camel
-	return asmFunc{name: name, sig: "dst *float32, ldp int, lda int, src *float32, row int, pix int, tiles int, n int",
-		doc: []string{
-			name + " transforms tiles of 4x4 pixels that overlap by two columns: for t < tiles, j < n, i, k < 4,",
-			"distances being in bytes,",
-			"",
-			"\td[i][k] = src[i*row+(k+2*t)*pix...][j]",
-			"\tdst[(4*i+k)*ldp+t*lda...][j] = (B'dB)[i][k], B' = {1,0,-1,0; 0,1,1,0; 0,-1,1,0; 0,1,0,-1}, B' first",
-			"",
-			"It reads and writes up to 63 bytes behind n channels.",
-		},
+	return asmFunc{name: name, sig: winoF32InputSig, doc: winoF32InputDoc(name),
 		emit: func(b *builder) {
 			row, row3, pix, pix3 := b.arg("row"), b.GP64(), b.arg("pix"), b.GP64()
 			b.LEAQ(operand.Mem{Base: row, Index: row, Scale: 2}, row3)
@@ -129,15 +160,7 @@ func winoF32Filter(isa floatISA, half bool) asmFunc {
 	if half {
 		name = camel + "WinoFilter" + isa.halfCamel()
 	}
-	return asmFunc{name: name, sig: "dst *float32, ldp int, src " + from + ", k int",
-		doc: []string{
-			name + fmt.Sprintf(" transforms %d filters of each of k input channels: for c < k, j < %d, distances being in bytes,", nr, nr),
-			"",
-			fmt.Sprintf("\tg[i][l] = src[%d*(9*c+3*i+l)+j]", nr),
-			fmt.Sprintf("\tdst[(4*i+l)*ldp...][%d*c+j] = (GgG')[i][l], G = {1,0,0; .5,.5,.5; .5,-.5,.5; 0,0,1}, G first", nr),
-			"",
-			"(g0+g2+g1)/2 and (g0+g2-g1)/2 are computed in this order.",
-		},
+	return asmFunc{name: name, sig: winoF32FilterSig(from), doc: winoF32FilterDoc(name, nr),
 		emit: func(b *builder) {
 			dst, ldp, src, k, d := b.arg("dst"), b.arg("ldp"), b.arg("src"), b.arg("k"), b.GP64()
 			half1 := isa.reg(isa.regs - 1)
@@ -203,14 +226,7 @@ func winoF32Filter(isa floatISA, half bool) asmFunc {
 func winoF32Output(isa floatISA) asmFunc {
 	nr := 2 * isa.lanes
 	name := "F32WinoOutput" + isa.camel
-	return asmFunc{name: name, sig: "dst *float32, row int, pix int, src *float32, ldp int, tiles int, bias *float32, res *float32, p *ClampF32",
-		doc: []string{
-			name + fmt.Sprintf(" makes tiles of 2x2 pixels of %d channels: for t < tiles, j < %d, i, k < 2, distances being in bytes,", nr, nr),
-			"",
-			fmt.Sprintf("\tm[a][b] = src[(4*a+b)*ldp...][%d*t+j]", nr),
-			"\tv = (A'mA)[i][k] + bias[j], A' = {1,1,1,0; 0,1,-1,-1}, A' first",
-			"\tdst[i*row+(2*t+k)*pix...][j] = what p makes of v and, unless res is nil, res at the same place",
-		},
+	return asmFunc{name: name, sig: winoF32OutputSig, doc: winoF32OutputDoc(name, nr),
 		emit: func(b *builder) {
 			row, pix, ldp, tiles, bias := b.arg("row"), b.arg("pix"), b.arg("ldp"), b.arg("tiles"), b.arg("bias")
 			dst, src, res, p := b.arg("dst"), b.arg("src"), b.arg("res"), b.arg("p")
