@@ -42,12 +42,17 @@ var forms = []form{
 	// Advanced SIMD two-register miscellaneous: 0 Q U 01110 size 10000 opcode 10 Rn Rd.
 	{0xFFFFFC00, 0b0_1_0_01110_01_10000_00110_10 << 10, "", two("sadalp v%d.4s, v%d.8h")},
 	{0xFFFFFC00, 0b0_1_0_01110_00_10000_11010_10 << 10, "", two("fcvtns v%d.4s, v%d.4s")},
+	{0xFFFFFC00, 0b0_0_0_01110_00_10000_10111_10 << 10, "", two("fcvtl v%d.4s, v%d.4h")},
+	{0xFFFFFC00, 0b0_1_0_01110_00_10000_10111_10 << 10, "", two("fcvtl2 v%d.4s, v%d.8h")},
 	// Advanced SIMD three different: 0 Q U 01110 size 1 Rm opcode 00 Rn Rd.
 	{0xFFE0FC00, 0b0_0_0_01110_01_1_00000_0001_00 << 10, "", three("saddw v%d.4s, v%d.4s, v%d.4h")},
 	{0xFFE0FC00, 0b0_1_0_01110_01_1_00000_0001_00 << 10, "", three("saddw2 v%d.4s, v%d.4s, v%d.8h")},
 	// Advanced SIMD vector x indexed element: 0 Q U 01111 size L M Rm opcode H 0 Rn Rd.
 	{0xFFC0F400, 0b0_0_0_01111_01_0_0_0000_0010_0_0 << 10, "", halfElement("smlal v%d.4s, v%d.4h, v%d.h[%d]")},
 	{0xFFC0F400, 0b0_1_0_01111_01_0_0_0000_0010_0_0 << 10, "", halfElement("smlal2 v%d.4s, v%d.8h, v%d.h[%d]")},
+	{0xFFC0F400, 0b0_1_0_01111_10_0_0_0000_0001_0_0 << 10, "", func(w uint32) string {
+		return fmt.Sprintf("fmla v%d.4s, v%d.4s, v%d.s[%d]", d(w), n(w), m(w), bits(w, 11, 1)<<1|bits(w, 21, 1))
+	}},
 	{0xFFC0F400, 0b0_1_0_01111_10_0_0_0000_1110_0_0 << 10, "dotprod", func(w uint32) string {
 		return fmt.Sprintf("sdot v%d.4s, v%d.16b, v%d.4b[%d]", d(w), n(w), m(w), bits(w, 11, 1)<<1|bits(w, 21, 1))
 	}},
@@ -85,7 +90,8 @@ var features = map[string]string{"neon": "", "dotprod": " dotprod ", "i8mm": " d
 var baseline = words(`ADD ADDS SUB SUBS CMP LSL MOVD B BEQ BNE BLT BGE BGT TBZ RET LDP.P MUL
 	FMOVQ FMOVQ.P FMOVD FMOVD.P FMOVS FLDPQ FLDPD FSTPQ VLD1 VLD1.P VLD1R VST1 VST1.P
 	VADD VSUB VMUL VADDP VEOR VEXT VMOVI VMOV VDUP VSMULL VSMULL2 VSMLAL VSMLAL2 VUXTL VUXTL2 VSXTL VSXTL2 VUZP1 VUZP2
-	VZIP1 VZIP2 VTRN1 VTRN2 VSHL VSSHR VUSHR VSCVTF VFADD VFSUB VFMUL VFMAX VFMIN`)
+	VZIP1 VZIP2 VTRN1 VTRN2 VSHL VSSHR VUSHR VSCVTF VFADD VFSUB VFMUL VFMAX VFMIN
+	BLE CBZ MOVW MOVD.P VFDIV VFNEG VFMLA VFADDP VFCVTL VFCVTL2 VFCVTN VFCVTN2`)
 
 func words(s string) map[string]bool {
 	set := map[string]bool{}

@@ -236,3 +236,148 @@ func S8S8DepthwiseAdd16c1NEON(dst *byte, ldd int, a *byte, step int, pixels int,
 //
 //go:noescape
 func U8S8FlipNEON(dst *byte, src *byte, n int)
+
+// F32Gemm8x8c1NEON is a 8x8 tile: for i < 8, j < 8, distances lda, ldc and ldr being in bytes:
+//
+//	v := bias[j], or c[i*ldc...][j] if bias is nil
+//	for t < k { v = FMA(a[i*lda...][t], b[8*t+j], v) }
+//	c[i*ldc...][j] = v, or what p makes of it and, unless res is nil, res[i*ldr...][j], if p is not nil
+//
+// k is at least 1.
+//
+//go:noescape
+func F32Gemm8x8c1NEON(c *float32, ldc int, a *float32, lda int, b *float32, k int, bias *float32, res *float32, ldr int, p *ClampF32)
+
+// F32Gemm4x8c1NEON is a 4x8 tile: for i < 4, j < 8, distances lda, ldc and ldr being in bytes:
+//
+//	v := bias[j], or c[i*ldc...][j] if bias is nil
+//	for t < k { v = FMA(a[i*lda...][t], b[8*t+j], v) }
+//	c[i*ldc...][j] = v, or what p makes of it and, unless res is nil, res[i*ldr...][j], if p is not nil
+//
+// k is at least 1.
+//
+//go:noescape
+func F32Gemm4x8c1NEON(c *float32, ldc int, a *float32, lda int, b *float32, k int, bias *float32, res *float32, ldr int, p *ClampF32)
+
+// F32Gemm2x8c1NEON is a 2x8 tile: for i < 2, j < 8, distances lda, ldc and ldr being in bytes:
+//
+//	v := bias[j], or c[i*ldc...][j] if bias is nil
+//	for t < k { v = FMA(a[i*lda...][t], b[8*t+j], v) }
+//	c[i*ldc...][j] = v, or what p makes of it and, unless res is nil, res[i*ldr...][j], if p is not nil
+//
+// k is at least 1.
+//
+//go:noescape
+func F32Gemm2x8c1NEON(c *float32, ldc int, a *float32, lda int, b *float32, k int, bias *float32, res *float32, ldr int, p *ClampF32)
+
+// F32Gemm1x8c1NEON is a 1x8 tile: for i < 1, j < 8, distances lda, ldc and ldr being in bytes:
+//
+//	v := bias[j], or c[i*ldc...][j] if bias is nil
+//	for t < k { v = FMA(a[i*lda...][t], b[8*t+j], v) }
+//	c[i*ldc...][j] = v, or what p makes of it and, unless res is nil, res[i*ldr...][j], if p is not nil
+//
+// k is at least 1.
+//
+//go:noescape
+func F32Gemm1x8c1NEON(c *float32, ldc int, a *float32, lda int, b *float32, k int, bias *float32, res *float32, ldr int, p *ClampF32)
+
+// F16F32ExpandNEON writes n halves as float32; n is a multiple of 16.
+//
+//go:noescape
+func F16F32ExpandNEON(dst *float32, src *uint16, n int)
+
+// F32DepthwiseNEON is, for i < pixels, j < n, distances and offsets being in bytes:
+//
+//	v := bias[j]
+//	for t < taps { v = FMA(a[i*step+at[t].A...][j], w[at[t].W...][j], v) }
+//	dst[i*ldd...][j] = what p makes of v and, unless res is nil, res[i*ldr...][j]
+//
+// taps is at least 1. It reads up to 64 bytes behind channel n-1 and writes n channels a pixel.
+//
+//go:noescape
+func F32DepthwiseNEON(dst *float32, ldd int, a *float32, step int, pixels int, at *Tap, taps int, w *float32, n int, bias *float32, res *float32, ldr int, p *ClampF32)
+
+// F32MaxPoolNEON is, for i < pixels, j < n, distances and offsets being in bytes:
+//
+//	dst[i*ldd...][j] = max over t < taps of a[i*step+at[t].A...][j]
+//
+// taps is at least 1. It reads up to 64 bytes behind channel n-1 and writes n channels a pixel.
+//
+//go:noescape
+func F32MaxPoolNEON(dst *float32, ldd int, a *float32, step int, pixels int, at *Tap, taps int, n int, divisor float32)
+
+// F32AvgPoolNEON is, for i < pixels, j < n, distances and offsets being in bytes:
+//
+//	dst[i*ldd...][j] = (sum over t < taps of a[i*step+at[t].A...][j]) / divisor
+//
+// taps is at least 1. It reads up to 64 bytes behind channel n-1 and writes n channels a pixel.
+//
+//go:noescape
+func F32AvgPoolNEON(dst *float32, ldd int, a *float32, step int, pixels int, at *Tap, taps int, n int, divisor float32)
+
+// F32WinoInputNEON transforms tiles of 4x4 pixels that overlap by two columns: for t < tiles, j < n, i, k < 4,
+// distances being in bytes,
+//
+//	d[i][k] = src[i*row+(k+2*t)*pix...][j]
+//	dst[(4*i+k)*ldp+t*lda...][j] = (B'dB)[i][k], B' = {1,0,-1,0; 0,1,1,0; 0,-1,1,0; 0,1,0,-1}, B' first
+//
+// It reads and writes up to 63 bytes behind n channels.
+//
+//go:noescape
+func F32WinoInputNEON(dst *float32, ldp int, lda int, src *float32, row int, pix int, tiles int, n int)
+
+// F32WinoFilterNEON transforms 8 filters of each of k input channels: for c < k, j < 8, distances being in bytes,
+//
+//	g[i][l] = src[8*(9*c+3*i+l)+j]
+//	dst[(4*i+l)*ldp...][8*c+j] = (GgG')[i][l], G = {1,0,0; .5,.5,.5; .5,-.5,.5; 0,0,1}, G first
+//
+// (g0+g2+g1)/2 and (g0+g2-g1)/2 are computed in this order.
+//
+//go:noescape
+func F32WinoFilterNEON(dst *float32, ldp int, src *float32, k int)
+
+// F16F32WinoFilterNEON transforms 8 filters of each of k input channels: for c < k, j < 8, distances being in bytes,
+//
+//	g[i][l] = src[8*(9*c+3*i+l)+j]
+//	dst[(4*i+l)*ldp...][8*c+j] = (GgG')[i][l], G = {1,0,0; .5,.5,.5; .5,-.5,.5; 0,0,1}, G first
+//
+// (g0+g2+g1)/2 and (g0+g2-g1)/2 are computed in this order.
+//
+//go:noescape
+func F16F32WinoFilterNEON(dst *float32, ldp int, src *uint16, k int)
+
+// F32WinoOutputNEON makes tiles of 2x2 pixels of 8 channels: for t < tiles, j < 8, i, k < 2, distances being in bytes,
+//
+//	m[a][b] = src[(4*a+b)*ldp...][8*t+j]
+//	v = (A'mA)[i][k] + bias[j], A' = {1,1,1,0; 0,1,-1,-1}, A' first
+//	dst[i*row+(2*t+k)*pix...][j] = what p makes of v and, unless res is nil, res at the same place
+//
+//go:noescape
+func F32WinoOutputNEON(dst *float32, row int, pix int, src *float32, ldp int, tiles int, bias *float32, res *float32, p *ClampF32)
+
+// F32SigmoidNEON sets dst[i] to Sigmoid.At(src[i]) of package kernels, the same bits, for i < n, a multiple of 8.
+//
+//go:noescape
+func F32SigmoidNEON(dst *float32, src *float32, n int)
+
+// F32SwishNEON sets dst[i] to Swish.At(src[i]) of package kernels, the same bits, for i < n, a multiple of 8.
+//
+//go:noescape
+func F32SwishNEON(dst *float32, src *float32, n int)
+
+// F32SumsNEON sets dst[j] to the sum over i < pixels of a[i*step...][j] in float64, from the first to the last, for j < n, a
+// multiple of 16; step is in bytes.
+//
+//go:noescape
+func F32SumsNEON(dst *float64, a *float32, step int, pixels int, n int)
+
+// F32DotNEON returns the sum over i < n of float64(a[i])*float64(b[i]), each term added in one operation, in an order of its
+// own; n is a multiple of 16.
+//
+//go:noescape
+func F32DotNEON(a *float32, b *float32, n int) (sum float64)
+
+// F32AttendNEON sets dst[i] to a[i]*(p[0]+p[1]*(gate[i]+w[i])), each operation rounded, for i < n, a multiple of 16.
+//
+//go:noescape
+func F32AttendNEON(dst *float32, a *float32, gate *float32, w *float32, n int, p *float32)

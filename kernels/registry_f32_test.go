@@ -14,7 +14,7 @@ import (
 // floatVariants are sets of instruction sets that give different float kernels on this CPU.
 func floatVariants() []ISA {
 	var list []ISA
-	for _, x := range []ISA{Portable, closure(F16C), closure(AVX512)} {
+	for _, x := range []ISA{Portable, closure(F16C), closure(AVX512), NEON, SIMD128} {
 		if x&^features == 0 {
 			list = append(list, x)
 		}

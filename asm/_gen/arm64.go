@@ -23,13 +23,18 @@ var arm64Files = []file[*arm]{
 	requantNEON(),
 	depthwiseNEON(),
 	flipNEON(),
+	gemmF32NEON(),
+	halvesNEON(),
+	windowsF32NEON(),
+	winoF32NEON(),
+	rowsF32NEON(),
 }
 
 // arm emits one function.
 type arm struct {
 	bytes.Buffer
 	name   string
-	args   []string // in order, 8 bytes each
+	args   []string // parameters and results in order, 8 bytes each
 	labels int
 }
 
@@ -39,12 +44,17 @@ func emitARM64(f file[*arm]) ([]byte, error) {
 	out.WriteString(header + "//go:build arm64 && !purego\n\n#include \"textflag.h\"\n")
 	for _, fn := range f.funcs {
 		b := &arm{name: fn.name}
-		for param := range strings.SplitSeq(fn.sig, ", ") {
-			name, _, _ := strings.Cut(param, " ")
+		size := 0
+		for param := range strings.SplitSeq(strings.ReplaceAll(fn.sig, ") (", ", "), ", ") {
+			name, kind, _ := strings.Cut(param, " ")
 			b.args = append(b.args, name)
+			size = 8 * len(b.args)
+			if kind == "float32" { // only the last may be shorter
+				size -= 4
+			}
 		}
 		fn.emit(b)
-		fmt.Fprintf(&out, "\n// func %s(%s)\nTEXT ·%s(SB), NOSPLIT, $0-%d\n", fn.name, fn.sig, fn.name, 8*len(b.args))
+		fmt.Fprintf(&out, "\n// func %s(%s)\nTEXT ·%s(SB), NOSPLIT, $0-%d\n", fn.name, fn.sig, fn.name, size)
 		out.Write(b.Bytes())
 	}
 	return out.Bytes(), nil
@@ -183,6 +193,20 @@ func smlalLane(d, n, m v, lane int, high bool) string {
 // usmmla adds to d, two rows of two, the product of n, two rows of eight unsigned bytes, and m, two columns of signed ones.
 func usmmla(d, n, m v) string {
 	return word(0x4E80AC00, int(d), int(n), int(m), f("usmmla v%d.4s, v%d.16b, v%d.16b", d, n, m))
+}
+
+// fmlaLane adds to d the products of n with lane of m, in one operation each.
+func fmlaLane(d, n, m v, lane int) string {
+	h, l := uint32(lane>>1), uint32(lane&1)
+	return word(0x4F801000|h<<11|l<<21, int(d), int(n), int(m), f("fmla v%d.4s, v%d.4s, v%d.s[%d]", d, n, m, lane))
+}
+
+// fcvtlHalves expands the low four halves of n, or the high ones.
+func fcvtlHalves(d, n v, high bool) string {
+	if high {
+		return word(0x4E217800, int(d), int(n), 0, f("fcvtl2 v%d.4s, v%d.8h", d, n))
+	}
+	return word(0x0E217800, int(d), int(n), 0, f("fcvtl v%d.4s, v%d.4h", d, n))
 }
 
 // ldqx loads 16 bytes at base+index.

@@ -217,12 +217,14 @@ type laneTile struct {
 	mr, steps, terms int // terms of a lane
 	acc0, a0, b0     int
 	mul              func(acc, a, s, j int) string // adds lane s of a times half j of the columns
+	begin, end       func(b *arm)                  // sets the sums, and stores them; nil is zero, and c as it lies
+	ordered          bool                          // one sum an element, its terms in their order
 	off              []x
 }
 
 // sets is how many sums a kernel of one row has: two are too few for a latency of four cycles.
 func (g laneTile) sets() int {
-	if g.mr == 1 {
+	if g.mr == 1 && !g.ordered {
 		return 2
 	}
 	return 1
@@ -248,6 +250,9 @@ func (g laneTile) loadB(s, disp int) (l []string) {
 
 // turn returns the instructions of a turn; more says that another one follows, and count is the instruction that counts.
 func (g laneTile) turn(more bool, count string) []string {
+	if g.ordered {
+		return g.orderedTurn(more, count)
+	}
 	var main []string
 	insert := map[int][]string{}
 	load := func(l ...string) { insert[len(main)-1] = append(insert[len(main)-1], l...) }
@@ -306,19 +311,54 @@ func (g laneTile) turn(more bool, count string) []string {
 	return weave(main, insert)
 }
 
+// orderedTurn takes all rows in every step: so a sum rests longest between its terms, whose latency is longer than that of
+// integers. Operands are loaded again behind their last use.
+func (g laneTile) orderedTurn(more bool, count string) []string {
+	var main []string
+	insert := map[int][]string{}
+	load := func(l ...string) { insert[len(main)-1] = append(insert[len(main)-1], l...) }
+	last := g.steps - 1
+	for s := range g.steps {
+		for i := range g.mr {
+			for j := range 2 {
+				main = append(main, g.mul(g.acc(0, i, j), g.a0+i, s, j))
+			}
+			if s == 0 && i == 0 {
+				load(g.loadB(last, 0)...)
+				load("ADD $16, R1")
+			}
+			if s == last && more {
+				load(g.loadA(i))
+			}
+		}
+		if s < last && more {
+			load(g.loadB(s, 128)...)
+		}
+	}
+	load("ADD $128, R2")
+	if count != "" {
+		insert[1] = append(insert[1], count)
+	}
+	return weave(main, insert)
+}
+
 func (g laneTile) emit(b *arm) {
 	c, k := b.arg("c", 0), b.arg("k", 3)
 	b.arg("a", 1)
 	b.arg("b", 2)
 	g.off = b.rowOffsets(g.mr, 4)
-	for i := range 2 * g.mr * g.sets() {
-		b.zero(v(g.acc0 + i))
+	if g.begin != nil {
+		g.begin(b)
+	} else {
+		for i := range 2 * g.mr * g.sets() {
+			b.zero(v(g.acc0 + i))
+		}
 	}
 	terms := g.steps * g.terms
 	count := f("SUBS $%d, %v", terms, k)
 	b.line(count, "BLT rest")
 	first := g.mr
-	if g.mr >= 4 {
+	if g.mr >= 4 && !g.ordered {
 		first = g.mr / 2
 	}
 	for i := range first {
@@ -338,6 +378,11 @@ func (g laneTile) emit(b *arm) {
 	b.line("BEQ done")
 	g.rest(b)
 	b.label("done")
+	if g.end != nil {
+		g.end(b)
+		b.line("RET")
+		return
+	}
 	for i := range g.mr {
 		for j := range 2 {
 			s := v(g.acc(0, i, j))

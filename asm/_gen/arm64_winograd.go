@@ -14,12 +14,19 @@ type winoStep struct {
 
 // laneOps collects instructions of one arrangement.
 type laneOps struct {
-	kind  string
-	lines []string
+	kind     string
+	floating bool
+	lines    []string
 }
 
-func (l *laneOps) add(d, n, m v) { l.lines = append(l.lines, arr("VADD", l.kind, d, n, m)) }
-func (l *laneOps) sub(d, n, m v) { l.lines = append(l.lines, arr("VSUB", l.kind, d, n, m)) }
+func (l *laneOps) add(d, n, m v) { l.three("ADD", d, n, m) }
+func (l *laneOps) sub(d, n, m v) { l.three("SUB", d, n, m) }
+func (l *laneOps) three(op string, d, n, m v) {
+	if l.floating {
+		op = "F" + op
+	}
+	l.lines = append(l.lines, arr("V"+op, l.kind, d, n, m))
+}
 func (l *laneOps) shl(d, n v, bits int) {
 	l.lines = append(l.lines, f("VSHL $%d, V%d.%s, V%d.%s", bits, n, l.kind, d, l.kind))
 }

@@ -68,7 +68,7 @@ func parse(report string) (list []instruction) {
 }
 
 // accumulates lists what reads its destination; LD1 of one lane keeps the others.
-var accumulates = map[string]bool{"smlal": true, "sadalp": true, "saddw": true, "sdot": true, "usmmla": true, "ld1": true}
+var accumulates = map[string]bool{"smlal": true, "sadalp": true, "saddw": true, "sdot": true, "usmmla": true, "ld1": true, "fmla": true}
 
 func atoi(s string) (n int) {
 	for _, c := range s {

@@ -27,25 +27,25 @@ type core struct {
 }
 
 // products is how many products an instruction makes.
-var products = map[string]float64{"smull": 8, "smlal": 8, "smlal.4s": 4, "sdot": 16, "usmmla": 32}
+var products = map[string]float64{"smull": 8, "smlal": 8, "smlal.4s": 4, "sdot": 16, "usmmla": 32, "fmla": 4}
 
 const sog = "Arm's Software Optimization Guide of this core"
 
 var cores = []core{
 	{"cortex-a53", "one 128-bit vector instruction a cycle (LLVM's AArch64SchedA53.td; Arm publishes no guide)",
-		rates(1, 1, 0, 0), &inOrder{2, 1, 1}},
-	{"cortex-a55", sog + ": Q-form multiplications and dot products, one a cycle", rates(1, 1, 1, 0), &inOrder{2, 1, 1}},
-	{"cortex-a57", sog + ": multiplications on pipeline F0 only", rates(1, 1, 0, 0), nil},
-	{"cortex-a72", sog + ": multiplications on pipeline F0 only", rates(1, 1, 0, 0), nil},
-	{"cortex-a76", sog + ": multiplications on V0, dot products on V0 and V1", rates(1, 1, 2, 0), nil},
-	{"neoverse-n1", sog + ": multiplications on V0, dot products on V0 and V1", rates(1, 1, 2, 0), nil},
-	{"cortex-a510", "two vector pipelines (LLVM's AArch64SchedA510.td)", rates(2, 2, 2, 2), &inOrder{3, 2, 2}},
-	{"neoverse-n2", sog + ": SMULL, dot and matrix products on V0 and V1, SMLAL on V0", rates(2, 1, 2, 2), nil},
+		rates(1, 1, 0, 0, 1), &inOrder{2, 1, 1}},
+	{"cortex-a55", sog + ": Q-form multiplications and dot products, one a cycle", rates(1, 1, 1, 0, 1), &inOrder{2, 1, 1}},
+	{"cortex-a57", sog + ": integer multiplications on pipeline F0 only, FMLA of 128 bits on F0 and F1 together", rates(1, 1, 0, 0, 1), nil},
+	{"cortex-a72", sog + ": integer multiplications on pipeline F0 only; LLVM models it as a Cortex-A57", rates(1, 1, 0, 0, 1), nil},
+	{"cortex-a76", sog + ": integer multiplications on V0, dot products and FMLA on V0 and V1", rates(1, 1, 2, 0, 2), nil},
+	{"neoverse-n1", sog + ": integer multiplications on V0, dot products and FMLA on V0 and V1", rates(1, 1, 2, 0, 2), nil},
+	{"cortex-a510", "two vector pipelines (LLVM's AArch64SchedA510.td)", rates(2, 2, 2, 2, 2), &inOrder{3, 2, 2}},
+	{"neoverse-n2", sog + ": SMULL, dot and matrix products and FMLA on V0 and V1, SMLAL on V0", rates(2, 1, 2, 2, 2), nil},
 }
 
 // rates lists what a core starts in a cycle, of what it has.
-func rates(smull, smlal, sdot, usmmla float64) map[string]float64 {
-	return map[string]float64{"smull": smull, "smlal": smlal, "smlal.4s": smlal, "sdot": sdot, "usmmla": usmmla}
+func rates(smull, smlal, sdot, usmmla, fmla float64) map[string]float64 {
+	return map[string]float64{"smull": smull, "smlal": smlal, "smlal.4s": smlal, "sdot": sdot, "usmmla": usmmla, "fmla": fmla}
 }
 
 // A loop is one inner loop with its machine code.
