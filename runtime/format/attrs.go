@@ -30,6 +30,9 @@ const (
 	keyA
 	keyB
 	keyMults
+	keyEpsilon
+	keyDims
+	keyPerm
 
 	// keyIgnorable marks attributes of later minor versions that a reader which does not know them may skip.
 	keyIgnorable attrKey = 1 << 15
@@ -40,7 +43,9 @@ type attrDef struct {
 	key  attrKey
 	name string
 	get  func(dst []uint32, a *Attr) []uint32
-	set  func(a *Attr, w []uint32) // w has as many words as get appends, for keyMults any number
+	set  func(a *Attr, w []uint32) // w has as many words as get appends for the default value
+	// most is not 0 where the number of words varies: it is the most.
+	most int
 }
 
 // attrDefs is in the order of keys, which is the order in the file.
@@ -62,19 +67,22 @@ var attrDefs = []attrDef{
 	floatAttr(keyPadValue, "pad_value", func(a *Attr) *float32 { return &a.PadValue }),
 	floatAttr(keyA, "a", func(a *Attr) *float32 { return &a.A }),
 	floatAttr(keyB, "b", func(a *Attr) *float32 { return &a.B }),
-	{keyMults, "mults",
-		func(dst []uint32, a *Attr) []uint32 {
+	{key: keyMults, name: "mults", most: MaxInputs,
+		get: func(dst []uint32, a *Attr) []uint32 {
 			for _, m := range a.Mults {
 				dst = append(dst, math.Float32bits(m))
 			}
 			return dst
 		},
-		func(a *Attr, w []uint32) {
+		set: func(a *Attr, w []uint32) {
 			a.Mults = make([]float32, len(w))
 			for i, v := range w {
 				a.Mults[i] = math.Float32frombits(v)
 			}
 		}},
+	floatAttr(keyEpsilon, "epsilon", func(a *Attr) *float32 { return &a.Epsilon }),
+	listAttr(keyDims, "dims", func(a *Attr) *[]int { return &a.Dims }),
+	listAttr(keyPerm, "perm", func(a *Attr) *[]int { return &a.Perm }),
 }
 
 // attrDefaults holds the words of NewAttr by position in attrDefs; an attribute with its default value is not written.
@@ -88,14 +96,14 @@ var attrDefaults = func() [][]uint32 {
 }()
 
 func intsAttr(k attrKey, name string, field func(*Attr) []int) attrDef {
-	return attrDef{k, name,
-		func(dst []uint32, a *Attr) []uint32 {
+	return attrDef{key: k, name: name,
+		get: func(dst []uint32, a *Attr) []uint32 {
 			for _, v := range field(a) {
 				dst = append(dst, uint32(v))
 			}
 			return dst
 		},
-		func(a *Attr, w []uint32) {
+		set: func(a *Attr, w []uint32) {
 			for i, v := range w {
 				field(a)[i] = int(v)
 			}
@@ -103,32 +111,49 @@ func intsAttr(k attrKey, name string, field func(*Attr) []int) attrDef {
 }
 
 func intAttr[T int | int32](k attrKey, name string, field func(*Attr) *T) attrDef {
-	return attrDef{k, name,
-		func(dst []uint32, a *Attr) []uint32 { return append(dst, uint32(*field(a))) },
-		func(a *Attr, w []uint32) { *field(a) = T(w[0]) }}
+	return attrDef{key: k, name: name,
+		get: func(dst []uint32, a *Attr) []uint32 { return append(dst, uint32(*field(a))) },
+		set: func(a *Attr, w []uint32) { *field(a) = T(w[0]) }}
 }
 
 func enumAttr[T ~uint8](k attrKey, name string, field func(*Attr) *T) attrDef {
-	return attrDef{k, name,
-		func(dst []uint32, a *Attr) []uint32 { return append(dst, uint32(*field(a))) },
-		func(a *Attr, w []uint32) { *field(a) = T(w[0]) }}
+	return attrDef{key: k, name: name,
+		get: func(dst []uint32, a *Attr) []uint32 { return append(dst, uint32(*field(a))) },
+		set: func(a *Attr, w []uint32) { *field(a) = T(w[0]) }}
 }
 
 func boolAttr(k attrKey, name string, field func(*Attr) *bool) attrDef {
-	return attrDef{k, name,
-		func(dst []uint32, a *Attr) []uint32 {
+	return attrDef{key: k, name: name,
+		get: func(dst []uint32, a *Attr) []uint32 {
 			if *field(a) {
 				return append(dst, 1)
 			}
 			return append(dst, 0)
 		},
-		func(a *Attr, w []uint32) { *field(a) = w[0] == 1 }}
+		set: func(a *Attr, w []uint32) { *field(a) = w[0] == 1 }}
+}
+
+// listAttr is a list of small numbers, at most MaxDims of them.
+func listAttr(k attrKey, name string, field func(*Attr) *[]int) attrDef {
+	return attrDef{key: k, name: name, most: MaxDims,
+		get: func(dst []uint32, a *Attr) []uint32 {
+			for _, v := range *field(a) {
+				dst = append(dst, uint32(v))
+			}
+			return dst
+		},
+		set: func(a *Attr, w []uint32) {
+			*field(a) = make([]int, len(w))
+			for i, v := range w {
+				(*field(a))[i] = int(v)
+			}
+		}}
 }
 
 func floatAttr(k attrKey, name string, field func(*Attr) *float32) attrDef {
-	return attrDef{k, name,
-		func(dst []uint32, a *Attr) []uint32 { return append(dst, math.Float32bits(*field(a))) },
-		func(a *Attr, w []uint32) { *field(a) = math.Float32frombits(w[0]) }}
+	return attrDef{key: k, name: name,
+		get: func(dst []uint32, a *Attr) []uint32 { return append(dst, math.Float32bits(*field(a))) },
+		set: func(a *Attr, w []uint32) { *field(a) = math.Float32frombits(w[0]) }}
 }
 
 // attrSet is a set of attributes, one bit a key.
@@ -156,7 +181,7 @@ func checkAttr(a *Attr, reads attrSet) error {
 		{"padding", a.Pad[:], 0, MaxStride},
 		{"groups", []int{a.Groups}, 1, MaxDim},
 		{"axis", []int{a.Axis}, 1, 3},
-		{"func", []int{int(a.Func)}, 0, int(FuncHardSwish)},
+		{"func", []int{int(a.Func)}, 0, int(FuncPow)},
 		{"mode", []int{int(a.Mode)}, 0, int(ModeBilinear)},
 	} {
 		for _, v := range r.values {
@@ -174,6 +199,10 @@ func checkAttr(a *Attr, reads attrSet) error {
 		return fmt.Errorf("padding value is NaN")
 	case !(math.Abs(float64(a.A)) <= maxBlend) || !(math.Abs(float64(a.B)) <= maxBlend):
 		return fmt.Errorf("a = %v, b = %v: want values of at most %d", a.A, a.B, maxBlend)
+	case !(a.Epsilon >= 0 && a.Epsilon <= maxEpsilon):
+		return fmt.Errorf("epsilon %v is outside 0..%d", a.Epsilon, maxEpsilon)
+	case len(a.Dims) > MaxDims || len(a.Perm) > MaxDims:
+		return fmt.Errorf("dims %v, perm %v: at most %d", a.Dims, a.Perm, MaxDims)
 	case len(a.Mults) > MaxInputs:
 		return fmt.Errorf("%d multipliers, at most %d", len(a.Mults), MaxInputs)
 	}
@@ -193,6 +222,9 @@ func checkAttr(a *Attr, reads attrSet) error {
 
 // maxBlend bounds A and B of OpRFGA so that their Q14 form fits 32 bits.
 const maxBlend = 1 << 16
+
+// maxEpsilon bounds what OpNormalize adds to a variance.
+const maxEpsilon = 1 << 16
 
 // isScale says whether v may be a scale or multiplier: finite, positive and normal, so that no machine flushes it to zero.
 func isScale(v float32) bool {

@@ -44,6 +44,9 @@ func decode(b []byte, verify bool) (*Model, *Info, error) {
 	if m.Exact != g.exact {
 		return nil, nil, failf("header", "the flag exact is %v, the operators make it %v", m.Exact, g.exact)
 	}
+	if lowest := minorOf(m); info.Minor <= Minor && info.Minor != lowest {
+		return nil, nil, failf("header", "version %d.%d: what the file uses is of version %d.%d", info.Major, info.Minor, Major, lowest)
+	}
 	return m, info, nil
 }
 
@@ -263,9 +266,9 @@ func (d *decoder) attr(op *Op, key attrKey, words []uint32) error {
 		return nil
 	}
 	def := &attrDefs[k]
-	if key == keyMults {
-		if len(words) > MaxInputs {
-			return fmt.Errorf("%d multipliers, at most %d", len(words), MaxInputs)
+	if def.most > 0 {
+		if len(words) > def.most {
+			return fmt.Errorf("attribute %s has %d words, at most %d", def.name, len(words), def.most)
 		}
 	} else if len(words) != len(attrDefaults[k]) {
 		return fmt.Errorf("attribute %s has %d words: want %d", def.name, len(words), len(attrDefaults[k]))

@@ -1,7 +1,7 @@
 // Package format reads, writes and validates .rfga files: a network, its weights, and how an image becomes its input.
 // It imports only the standard library. Whoever wants to run a model uses package runtime.
 //
-// This comment specifies version 1.0 of the format. It is complete: a reader in another language can be written from it
+// This comment specifies version 1.1 of the format; what is marked (1.1) is not in 1.0. It is complete: a reader in another language can be written from it
 // (testdata/read_rfga.py is one). What the operators compute stands in package kernels, and for rfga in package rfga.
 //
 // # Conventions
@@ -24,7 +24,7 @@
 //	offset  type    header field
 //	     0  8 bytes magic: 89 52 46 47 41 0D 0A 1A (hexadecimal; bytes 1 to 4 are "RFGA")
 //	     8  u16     major version, 1
-//	    10  u16     minor version, 0
+//	    10  u16     minor version, the lowest that has all the file uses
 //	    12  u32     number of sections, 6 to 64
 //	    16  u64     size of the file in bytes
 //	    24  u32     flags: bit 0 exact (see Exactness); the others are zero
@@ -144,7 +144,14 @@
 //	  5  u32                      1           groups
 //	  6  u32                      3           axis: 1 height, 2 width, 3 channels
 //	  7  u32                      0           func: 1 relu, 2 relu6, 3 sigmoid, 4 swish = x*sigmoid(x),
-//	                                          5 hardsigmoid = min(max(x+3,0),6)/6, 6 hardswish = x*hardsigmoid(x)
+//	                                          5 hardsigmoid = min(max(x+3,0),6)/6, 6 hardswish = x*hardsigmoid(x),
+//	                                          (1.1:) 7 leaky_relu = a*x below 0, else b*x, 8 elu = a*(exp(x)-1) below 0,
+//	                                          else b*x, 9 prelu = slope*x below 0, else x, 10 tanh,
+//	                                          11 softplus = log(1+exp(x)), 12 mish = x*tanh(softplus(x)),
+//	                                          13 gelu = x*(1+erf(x/sqrt(2)))/2, 14 gelu_tanh =
+//	                                          x*(1+tanh(sqrt(2/pi)*(x+0.044715*x^3)))/2, 15 erf, 16 exp, 17 log,
+//	                                          18 sqrt, 19 reciprocal = 1/x, 20 abs, 21 softsign = x/(1+|x|),
+//	                                          22 pow = x^a, for x >= 0
 //	  8  u32                      0           mode: 1 nearest (source index floor(i*in/out)), 2 bilinear (pixel centres)
 //	  9  u32                      0           align_corners, 0 or 1; 1 only with mode 2
 //	 10  u32                      0           count_include_pad, 0 or 1
@@ -153,13 +160,16 @@
 //	 13  i32                      -128        q_lo: a quantized result is clamped; in the range of the output's type,
 //	 14  i32                      127         q_hi  q_lo <= q_hi
 //	 15  f32                      0           pad_value, a real value, not NaN
-//	 16  f32                      1           a of rfga, |a| <= 65536
-//	 17  f32                      1           b of rfga, |b| <= 65536
+//	 16  f32                      1           a of rfga and of func, |a| <= 65536
+//	 17  f32                      1           b of rfga and of func, |b| <= 65536
 //	 18  f32, any number to 64    none        mults, requantization multipliers: finite, positive, normal
+//	 19  f32                      0           (1.1) epsilon, 0 to 65536
+//	 20  u32, any number to 8     none        (1.1) dims
+//	 21  u32, any number to 8     none        (1.1) perm
 //
 // Each kind has a float form, where its first input is f32, and a quantized form, where it is i8 or i16. Below, "x -> y" lists inputs and outputs in order, [x] is optional, shapes stand in parentheses. Inputs named w,
-// wc, wh, ww are weights (float form: f32 or f16; quantized form: i8); bias, bc, bh, bw, mult, padding, mc, mh, mw and table
-// are plain constants; b is an activation, or a plain constant shaped as an activation (f32 or f16 in the float form, i8
+// wc, wh, ww are weights (float form: f32 or f16; quantized form: i8); bias, bc, bh, bw, mult, padding, mc, mh, mw, table,
+// slope, index, scale and shift are plain constants; b is an activation, or a plain constant shaped as an activation (f32 or f16 in the float form, i8
 // or i16 with one scale in the quantized form); all others are activations. In the float form activations are f32 and bias is f32 or
 // f16; in the quantized form activations are i8 or i16, bias is i32, mult, mc, mh and mw are f32 with values as for mults.
 // "Q:" says what the quantized form has in addition. Input x is (1,H,W,C).
@@ -173,14 +183,16 @@
 //	 4 add               a, b -> y: b has a's shape or 1 in place of dimensions, or a of b's; y has the larger shape.
 //	                     clamp_lo, clamp_hi. Q: mults of a and of b; q_lo, q_hi.
 //	 5 mul               as add, but Q: one of mults.
-//	 6 unary             x -> y (1,H,W,C). func. Q: input table (256), i8: y = table[x+128]; x, y and table are i8.
+//	 6 unary             x, [slope (C)] -> y (1,H,W,C). func; a, b where func has them. slope, f32 or f16, is present if and
+//	                     only if func is prelu. Q: input table (256), i8, in the place of slope: y = table[x+128]; or (1.1)
+//	                     table (C,256), one a channel; x, y and table are i8.
 //	 7 max_pool          x -> y (1,H',W',C). kernel, stride, dilation, pad. Q: one of mults.
 //	 8 avg_pool          x -> y (1,H',W',C). kernel, stride, pad, count_include_pad. Q: one of mults.
 //	 9 global_avg_pool   x -> y (1,1,1,C). Q: one of mults.
 //	10 concat            1 to 64 inputs -> y. axis; the inputs agree in the other dimensions. Q: mults, one an input.
 //	11 pad               x -> y (1,top+H+bottom,left+W+right,C). pad, pad_value. Q: x and y have the same type, scale
 //	                     and zero point.
-//	12 softmax           x -> y (1,H,W,C), f32 in both forms, along the channels.
+//	12 softmax           x -> y (1,H,W,C), f32 in both forms, along the channels. func: none, or (1.1) log: its logarithm.
 //	13 resize            x -> y (1,any,any,C). mode, align_corners. Q: one of mults.
 //	14 quantize          x f32 -> y (1,H,W,C), i8 or i16. Only this, the float form, exists.
 //	15 dequantize        x i8 or i16 -> y (1,H,W,C), f32. Only this, the quantized form, exists.
@@ -191,6 +203,16 @@
 //	17 cam_head          x, w (K,1,1,C), [bias (K)] -> logits (1,1,1,K), [maps (1,H,W,K)].
 //	                     Q: logits are i64 and maps i32, with the same K scales; a logit's value is
 //	                     S*(scale/(H*W)), a map's is its integer times scale.
+//	18 gather            (1.1) x, index (N), i32 -> y: x's shape with N along axis, element i along axis being x's element
+//	                     index[i], each 0 or more and inside x. axis. Q: x and y have the same type, scale and zero point.
+//	19 permute           (1.1) x -> y of any shape (1,any,any,any) of as many elements. dims, perm: x's elements in their
+//	                     order are an array of shape dims (each 1 to 2^24); transposed, axis i of the result being axis
+//	                     perm[i] of dims, its elements in order are y's. Q: as gather.
+//	20 normalize         (1.1) x, [scale (C)], [shift (C)] -> y (1,H,W,C). axis 1 or 3, groups (divides C), epsilon (at least
+//	                     2^-60). y = (x-mean)/sqrt(variance+epsilon)*scale+shift over C/groups neighbouring channels, with
+//	                     axis 3 of one position, with axis 1 of all: at most 2^23 elements together. scale and shift are
+//	                     f32 or f16, absent for 1 and 0. Q: scale and shift, present, f32 of at most 2^100, are in steps of
+//	                     y's scale; epsilon stays in units of x's real values; q_lo, q_hi; x and y are i8.
 //
 // The result of a window (convolutions and poolings) along an axis of n elements, with kernel k, dilation d, stride s and
 // padding p and r before and after it: n+p+r >= (k-1)*d+1, and n' = (n+p+r-(k-1)*d-1)/s + 1, rounded down.
@@ -209,8 +231,8 @@
 //
 // # Compatibility
 //
-// A reader of version 1 reads every file whose major version is 1 and rejects all others. A writer states the lowest minor
-// version that has all it uses. A file of a later minor version may have
+// A reader of version 1 reads every file whose major version is 1 and rejects all others. A file states the lowest minor
+// version that has all it uses; a reader that knows this version checks it. A file of a later minor version may have
 //
 //   - sections with other names, anywhere among the known ones: a reader skips one whose flag "required" is 0, and rejects
 //     the file if it is 1;

@@ -72,7 +72,7 @@ func layOut(g *graph) [][]byte {
 
 	copy(head, magic)
 	binary.LittleEndian.PutUint16(head[offMajor:], Major)
-	binary.LittleEndian.PutUint16(head[offMinor:], Minor)
+	binary.LittleEndian.PutUint16(head[offMinor:], uint16(minorOf(m)))
 	binary.LittleEndian.PutUint32(head[offSections:], numSections)
 	binary.LittleEndian.PutUint64(head[offSize:], pos)
 	if g.exact {

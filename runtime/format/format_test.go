@@ -180,7 +180,8 @@ func plain(m *Model) any {
 			"attr": object{"kernel": a.Kernel, "stride": a.Stride, "dilation": a.Dilation, "pad": a.Pad, "groups": a.Groups, "axis": a.Axis,
 				"func": a.Func, "mode": a.Mode, "align_corners": a.AlignCorners, "count_include_pad": a.CountIncludePad,
 				"clamp_lo": math.Float32bits(a.ClampLo), "clamp_hi": math.Float32bits(a.ClampHi), "q_lo": a.QLo, "q_hi": a.QHi,
-				"pad_value": math.Float32bits(a.PadValue), "a": math.Float32bits(a.A), "b": math.Float32bits(a.B), "mults": bits(a.Mults...)}})
+				"pad_value": math.Float32bits(a.PadValue), "a": math.Float32bits(a.A), "b": math.Float32bits(a.B), "mults": bits(a.Mults...),
+				"epsilon": math.Float32bits(a.Epsilon), "dims": list(a.Dims), "perm": list(a.Perm)}})
 	}
 	o["outputs"], o["tensors"], o["ops"] = outputs, tensors, ops
 	return o
@@ -232,7 +233,7 @@ func TestLaterMinorVersions(t *testing.T) {
 	insert := func(at int, s rawSection) []rawSection {
 		return append(append(append([]rawSection{}, sections[:at]...), s), sections[at:]...)
 	}
-	if !bytes.Equal(assemble(0, sections), encoded(t, m)) {
+	if !bytes.Equal(assemble(Minor, sections), encoded(t, m)) {
 		t.Error("the test's writer and Encode differ")
 	}
 	for at := range len(sections) + 1 {
@@ -329,9 +330,9 @@ func TestCompact(t *testing.T) {
 }
 
 func TestNames(t *testing.T) {
-	got := fmt.Sprint(F32, F16, I8, I16, I32, I64, DType(9), OpConv2D, OpCAMHead, OpKind(99), FuncReLU, FuncHardSwish, Func(7),
+	got := fmt.Sprint(F32, F16, I8, I16, I32, I64, DType(9), OpConv2D, OpCAMHead, OpKind(99), FuncReLU, FuncHardSwish, Func(23),
 		ModeNearest, ModeBilinear, RGB, BGR, ResizeSquash, ResizeCenterCrop, HeatMinMax, HeatP65, HeatNorm(0), HeatNorm(3))
-	want := "f32 f16 i8 i16 i32 i64 dtype(9) conv2d cam_head op(99) relu hardswish func(7) nearest bilinear rgb bgr squash centercrop minmax p65 none norm(3)"
+	want := "f32 f16 i8 i16 i32 i64 dtype(9) conv2d cam_head op(99) relu hardswish func(23) nearest bilinear rgb bgr squash centercrop minmax p65 none norm(3)"
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

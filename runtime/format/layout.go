@@ -5,10 +5,10 @@ import (
 	"encoding/hex"
 )
 
-// Version of the format that this package writes, and the newest it knows.
+// Version of the format that this package writes, and the newest it knows. A file says the lowest that has all it uses.
 const (
 	Major = 1
-	Minor = 0
+	Minor = 1
 )
 
 // Offsets and sizes of the header and the section directory; doc.go describes them.

@@ -95,6 +95,15 @@ func (k *maker) weights(d DType, channels int, shape ...int) int {
 	return k.add(t)
 }
 
+// indices is a constant of n numbers below most.
+func (k *maker) indices(n, most int) int {
+	t := Tensor{DType: I32, Shape: []int{n}}
+	for range n {
+		t.Data = binary.LittleEndian.AppendUint32(t.Data, uint32(k.pick(0, most-1)))
+	}
+	return k.add(t)
+}
+
 func (k *maker) sigmoidTable() int {
 	t := Tensor{DType: I16, Shape: []int{3, 256}}
 	for range 768 {
@@ -198,9 +207,38 @@ func (k *maker) apply(tb testing.TB, kind OpKind, x, other int) int {
 			a.Mults = k.mults(map[OpKind]int{OpAdd: 2, OpMul: 1}[kind])
 		}
 	case OpUnary:
-		a.Func = Func(k.pick(1, 6))
+		a.Func = Func(k.pick(1, int(FuncPow)))
+		switch a.Func {
+		case FuncLeakyReLU, FuncELU:
+			a.A, a.B = 0.25, 1.5
+		case FuncPow:
+			a.A = -0.75
+		case FuncPReLU:
+			if !quant {
+				op.Inputs = append(op.Inputs, k.constant(wt, c))
+			}
+		}
 		if quant {
-			op.Inputs = append(op.Inputs, k.constant(I8, 256))
+			op.Inputs = append(op.Inputs, k.constant(I8, [][]int{{256}, {c, 256}}[k.rnd.IntN(2)]...))
+		}
+	case OpGather:
+		a.Axis = k.pick(1, 3)
+		op.Inputs = append(op.Inputs, k.indices(k.pick(1, 6), t.Shape[a.Axis]))
+	case OpPermute:
+		a.Dims, a.Perm = []int{h, w, 1, c}, []int{3, 1, 2, 0}
+		op.Outputs = []int{k.activation(y, 1, c, w, h)}
+	case OpNormalize:
+		a.Axis, a.Epsilon = []int{1, 3}[k.rnd.IntN(2)], 1e-5
+		if c%2 == 0 && k.rnd.IntN(2) == 0 {
+			a.Groups = 2
+		}
+		if quant {
+			wt = F32
+		}
+		for range 2 {
+			if quant || k.rnd.IntN(3) > 0 {
+				op.Inputs = append(op.Inputs, k.constant(wt, c))
+			}
 		}
 	case OpMaxPool, OpAvgPool:
 		k.window(a, h, w)
@@ -222,6 +260,7 @@ func (k *maker) apply(tb testing.TB, kind OpKind, x, other int) int {
 		a.PadValue = -0.5
 	case OpSoftmax:
 		y = F32
+		a.Func = []Func{0, FuncLog}[k.rnd.IntN(2)]
 	case OpResize:
 		a.Mode = Mode(k.pick(1, 2))
 		a.AlignCorners = a.Mode == ModeBilinear && k.rnd.IntN(2) == 0
@@ -246,7 +285,7 @@ func (k *maker) apply(tb testing.TB, kind OpKind, x, other int) int {
 		a.Mults = k.mults(1)
 	}
 	result := k.op(tb, op, y)
-	if kind == OpPad && quant {
+	if (kind == OpPad || kind == OpGather || kind == OpPermute) && quant {
 		k.m.Tensors[result].Scale, k.m.Tensors[result].Zero = t.Scale, t.Zero
 	}
 	return result
@@ -311,7 +350,7 @@ func chain(tb testing.TB, seed uint64, input DType, side int, kinds ...OpKind) *
 
 // everyKind is in an order that keeps the activations small.
 var everyKind = []OpKind{OpConv2D, OpAdd, OpMaxPool, OpDepthwiseConv2D, OpMul, OpUnary, OpConcat, OpAvgPool, OpPad, OpRFGA, OpResize,
-	OpSoftmax, OpGlobalAvgPool, OpFullyConnected}
+	OpNormalize, OpGather, OpPermute, OpSoftmax, OpGlobalAvgPool, OpFullyConnected}
 
 // sample has every operator in float or quantized form, and both types of file header flag.
 func sample(tb testing.TB, input DType) *Model { return chain(tb, 3, input, 7, everyKind...) }

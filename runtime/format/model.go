@@ -15,6 +15,8 @@ const (
 	MaxKernel    = 1 << 10 // rows or columns of a convolution or pooling window
 	MaxStride    = 1 << 10 // stride, dilation and padding
 	MaxImageSide = 1 << 13
+	MaxDims      = 8       // of OpPermute
+	MaxNormalize = 1 << 23 // elements that OpNormalize takes together: their exact sums fit 64 bits
 )
 
 // DType is the element type of a tensor. Its values are part of the file format.
@@ -75,7 +77,8 @@ const (
 	OpAdd OpKind = 4
 	// OpMul: as OpAdd. int8: Mults[0]; QLo, QHi.
 	OpMul OpKind = 5
-	// OpUnary: x -> y, elementwise Func. int8: table, an I8 constant of 256 elements: y = table[x+128].
+	// OpUnary: x, [slope (C)] -> y, elementwise Func; A and B are its parameters, slope that of FuncPReLU. int8: table, an I8
+	// constant of 256 elements, y = table[x+128], or of (C,256), one table a channel.
 	OpUnary OpKind = 6
 	// OpMaxPool: x -> y. Kernel, Stride, Dilation, Pad. Padding never wins. int8: Mults[0] (scale of x over scale of y).
 	OpMaxPool OpKind = 7
@@ -88,7 +91,7 @@ const (
 	OpConcat OpKind = 10
 	// OpPad: x -> y. Pad; PadValue (real). int8: x and y have one scale and zero point.
 	OpPad OpKind = 11
-	// OpSoftmax: x -> y (F32) along C.
+	// OpSoftmax: x -> y (F32) along C; its logarithm if Func is FuncLog.
 	OpSoftmax OpKind = 12
 	// OpResize: x -> y, to y's height and width. Mode, AlignCorners. int8: Mults[0].
 	OpResize OpKind = 13
@@ -105,6 +108,17 @@ const (
 	// [maps (N,H,W,K)]. maps is the 1x1 convolution, logits its mean over H and W. int8: bias I32, maps I32 with one scale
 	// per class, logits I64 with the same scales: real = S*(scale/(H*W)).
 	OpCAMHead OpKind = 17
+	// OpGather: x, index I32 (N) -> y: along Axis, element i of y is element index[i] of x. It slices, splits, shuffles,
+	// repeats, flips and mirrors. int8: x and y have one type, scale and zero point.
+	OpGather OpKind = 18
+	// OpPermute: x -> y: x's elements, in NHWC order, as an array of shape Dims; its axes permuted (axis i of the result is
+	// axis Perm[i]); and the result's elements, in order, as y's. int8: as OpGather.
+	OpPermute OpKind = 19
+	// OpNormalize: x, [scale (C)], [shift (C)] -> y = (x-mean)/sqrt(variance+Epsilon)*scale + shift. Mean and variance are
+	// those of C/Groups neighbouring channels; with Axis 3 of each position by itself (layer normalisation), with Axis 1 of
+	// all positions (instance normalisation with Groups C, group normalisation). int8: scale and shift F32, present, in
+	// steps of y; QLo, QHi.
+	OpNormalize OpKind = 20
 )
 
 // Func names the elementwise function of an OpUnary. Its values are part of the file format.
@@ -117,6 +131,23 @@ const (
 	FuncSwish       Func = 4 // x*sigmoid(x)
 	FuncHardSigmoid Func = 5 // min(max(x+3,0),6)/6
 	FuncHardSwish   Func = 6 // x*hardsigmoid(x)
+
+	FuncLeakyReLU  Func = 7  // A*x below 0, B*x elsewhere
+	FuncELU        Func = 8  // A*(exp(x)-1) below 0, B*x elsewhere
+	FuncPReLU      Func = 9  // slope[c]*x below 0, x elsewhere
+	FuncTanh       Func = 10 // tanh(x)
+	FuncSoftplus   Func = 11 // log(1+exp(x))
+	FuncMish       Func = 12 // x*tanh(softplus(x))
+	FuncGELU       Func = 13 // x*(1+erf(x/sqrt(2)))/2
+	FuncGELUTanh   Func = 14 // x*(1+tanh(sqrt(2/pi)*(x+0.044715*x^3)))/2
+	FuncErf        Func = 15 // erf(x)
+	FuncExp        Func = 16 // exp(x)
+	FuncLog        Func = 17 // log(x)
+	FuncSqrt       Func = 18 // sqrt(x)
+	FuncReciprocal Func = 19 // 1/x
+	FuncAbs        Func = 20 // |x|
+	FuncSoftsign   Func = 21 // x/(1+|x|)
+	FuncPow        Func = 22 // x^A for x >= 0; NaN below
 )
 
 // Mode is the interpolation of an OpResize, on pixel centres (half-pixel) unless AlignCorners. Part of the file format.
@@ -143,10 +174,13 @@ type Attr struct {
 	// QLo and QHi bound the quantized result, -128..127.
 	QLo, QHi int32
 	PadValue float32
-	// A and B of OpRFGA; the int8 form uses round(16384*A), round(16384*B).
+	// A and B of OpRFGA; the int8 form uses round(16384*A), round(16384*B). Of OpUnary, the parameters of Func.
 	A, B float32
 	// Mults are requantization multipliers, finite, positive and normal.
-	Mults []float32
+	Mults   []float32
+	Epsilon float32 // of OpNormalize, added to the variance
+	// Dims and Perm of OpPermute.
+	Dims, Perm []int
 }
 
 // NewAttr returns the defaults: stride, dilation and groups 1, no padding, no clamp, A = B = 1.

@@ -41,7 +41,9 @@ func (k OpKind) String() string {
 }
 
 func (f Func) String() string {
-	return enumName("func", int(f), "", "relu", "relu6", "sigmoid", "swish", "hardsigmoid", "hardswish")
+	return enumName("func", int(f), "", "relu", "relu6", "sigmoid", "swish", "hardsigmoid", "hardswish",
+		"leaky_relu", "elu", "prelu", "tanh", "softplus", "mish", "gelu", "gelu_tanh", "erf", "exp", "log", "sqrt", "reciprocal",
+		"abs", "softsign", "pow")
 }
 
 func (m Mode) String() string { return enumName("mode", int(m), "", "nearest", "bilinear") }

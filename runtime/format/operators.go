@@ -83,7 +83,17 @@ func (o *opView) check() error {
 	case OpUnary:
 		return o.checkUnary()
 	case OpPad:
-		return o.checkPad()
+		return o.sameGrid("padding")
+	case OpGather:
+		return o.checkGather()
+	case OpPermute:
+		return o.sameGrid("permuting")
+	case OpNormalize:
+		return o.checkNormalize()
+	case OpSoftmax:
+		if f := o.op.Attr.Func; f != 0 && f != FuncLog {
+			return fmt.Errorf("func %v of a softmax: want none or %v", f, FuncLog)
+		}
 	case OpResize:
 		if o.op.Attr.Mode == 0 {
 			return fmt.Errorf("no interpolation mode")
@@ -162,23 +172,85 @@ func (o *opView) weightScales(i, channels int) error {
 }
 
 func (o *opView) checkUnary() error {
-	if o.op.Attr.Func == 0 {
+	a, c := &o.op.Attr, o.in[0].Shape[3]
+	switch a.Func {
+	case 0:
 		return fmt.Errorf("no function")
+	case FuncLeakyReLU, FuncELU:
+	default:
+		if a.B != 1 || a.A != 1 && a.Func != FuncPow {
+			return fmt.Errorf("a = %v, b = %v: %v does not have that parameter", a.A, a.B, a.Func)
+		}
 	}
 	if o.quant {
-		return o.shaped(1, 256)
+		if s := o.in[1].Shape; !slices.Equal(s, []int{256}) && !slices.Equal(s, []int{c, 256}) {
+			return fmt.Errorf("table has shape %v: want [256], or [%d 256]", s, c)
+		}
+		return nil
+	}
+	if (o.in[1] != nil) != (a.Func == FuncPReLU) {
+		return fmt.Errorf("%v, and a slope is present: %v", a.Func, o.in[1] != nil)
+	}
+	return o.shaped(1, c)
+}
+
+// sameGrid checks that an operator that only moves elements keeps their quantization.
+func (o *opView) sameGrid(what string) error {
+	x, y := o.in[0], o.out[0]
+	if o.quant && (x.DType != y.DType || x.Scale[0] != y.Scale[0] || x.Zero != y.Zero) {
+		return fmt.Errorf("%s keeps the quantization: %v scale %v zero %d becomes %v scale %v zero %d",
+			what, x.DType, x.Scale[0], x.Zero, y.DType, y.Scale[0], y.Zero)
 	}
 	return nil
 }
 
-func (o *opView) checkPad() error {
-	x, y := o.in[0], o.out[0]
-	if o.quant && (x.DType != y.DType || x.Scale[0] != y.Scale[0] || x.Zero != y.Zero) {
-		return fmt.Errorf("padding keeps the quantization: %v scale %v zero %d becomes %v scale %v zero %d",
-			x.DType, x.Scale[0], x.Zero, y.DType, y.Scale[0], y.Zero)
+func (o *opView) checkGather() error {
+	n := o.in[0].Shape[o.op.Attr.Axis]
+	for i := 0; i < len(o.in[1].Data); i += 4 {
+		if k := int32(binary.LittleEndian.Uint32(o.in[1].Data[i:])); k < 0 || int(k) >= n {
+			return fmt.Errorf("index %d is %d: axis %d of the input has %d", i/4, k, o.op.Attr.Axis, n)
+		}
+	}
+	return o.sameGrid("gathering")
+}
+
+func (o *opView) checkNormalize() error {
+	a, s := &o.op.Attr, o.in[0].Shape
+	if a.Axis != 1 && a.Axis != 3 {
+		return fmt.Errorf("axis %d: want 3, each position by itself, or 1, all positions", a.Axis)
+	}
+	if s[3]%a.Groups != 0 {
+		return fmt.Errorf("%d groups do not divide %d channels", a.Groups, s[3])
+	}
+	n := s[3] / a.Groups
+	if a.Axis == 1 {
+		n *= s[1] * s[2] // at most MaxElements
+	}
+	if n > MaxNormalize {
+		return fmt.Errorf("%d elements are normalised together, at most %d", n, MaxNormalize)
+	}
+	if a.Epsilon < minEpsilon {
+		return fmt.Errorf("epsilon %v: want at least %v", a.Epsilon, float32(minEpsilon))
+	}
+	for i := 1; i <= 2; i++ {
+		if err := o.shaped(i, s[3]); err != nil {
+			return err
+		}
+		for k := 0; o.quant && k < len(o.in[i].Data); k += 4 {
+			if v := math.Float32frombits(binary.LittleEndian.Uint32(o.in[i].Data[k:])); !(math.Abs(float64(v)) <= maxNormScale) {
+				return fmt.Errorf("%s %d is %v: want numbers of at most %g", o.form.in[i].name, k/4, v, maxNormScale)
+			}
+		}
 	}
 	return nil
 }
+
+// minEpsilon keeps the divisor of a normalisation of equal elements a normal number. maxNormScale keeps the products of
+// the quantized form finite.
+const (
+	minEpsilon   = 0x1p-60
+	maxNormScale = 0x1p100
+)
 
 func (o *opView) checkRFGA() error {
 	h, w, c := o.in[0].Shape[1], o.in[0].Shape[2], o.in[0].Shape[3]

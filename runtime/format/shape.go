@@ -71,7 +71,7 @@ func OutShapes(m *Model, op *Op) ([][]int, error) {
 	}
 	need := 1
 	switch op.Kind {
-	case OpConv2D, OpDepthwiseConv2D, OpFullyConnected, OpAdd, OpMul, OpCAMHead:
+	case OpConv2D, OpDepthwiseConv2D, OpFullyConnected, OpAdd, OpMul, OpCAMHead, OpGather:
 		need = 2
 	}
 	if len(in) < need || slices.Contains(in[:need], nil) {
@@ -81,8 +81,12 @@ func OutShapes(m *Model, op *Op) ([][]int, error) {
 		in = in[:need]
 	}
 	for i, t := range in {
-		if t == nil || len(t.Shape) != 4 {
-			return nil, fmt.Errorf("input %d of %v is not four-dimensional", i, op.Kind)
+		want := 4
+		if op.Kind == OpGather && i == 1 {
+			want = 1
+		}
+		if t == nil || len(t.Shape) != want {
+			return nil, fmt.Errorf("input %d of %v does not have %d dimensions", i, op.Kind, want)
 		}
 	}
 	shapes, err := outShapes(op, in, out)
@@ -149,8 +153,17 @@ func outShapes(op *Op, in, out []*Tensor) ([][]int, error) {
 			shapes[1] = nil
 		}
 		return shapes, nil
+	case OpGather:
+		if len(in[1].Shape) != 1 {
+			return nil, fmt.Errorf("index has shape %v: want one dimension", in[1].Shape)
+		}
+		y := slices.Clone(x)
+		y[a.Axis] = in[1].Shape[0]
+		return [][]int{y}, nil
+	case OpPermute:
+		return permuteShape(a, x, declared)
 	}
-	return [][]int{x}, nil // unary, softmax, quantize, dequantize, rfga
+	return [][]int{x}, nil // normalize, unary, softmax, quantize, dequantize, rfga
 }
 
 func convShape(op *Op, x, w []int) ([][]int, error) {
@@ -199,6 +212,37 @@ func poolShape(a *Attr, x, declared []int) ([][]int, error) {
 		y[1+i] = n
 	}
 	return [][]int{y}, nil
+}
+
+// permuteShape: the declared shape stands, if it has as many elements.
+func permuteShape(a *Attr, x, declared []int) ([][]int, error) {
+	n, have := int64(x[1])*int64(x[2])*int64(x[3]), int64(1)
+	for _, d := range a.Dims {
+		if d < 1 || d > MaxDim || have > n {
+			return nil, fmt.Errorf("dims %v: want positive numbers whose product is %d", a.Dims, n)
+		}
+		have *= int64(d)
+	}
+	if have != n || len(a.Dims) == 0 {
+		return nil, fmt.Errorf("dims %v make %d elements, the input has %d", a.Dims, have, n)
+	}
+	seen := make([]bool, len(a.Dims))
+	for _, p := range a.Perm {
+		if p < 0 || p >= len(seen) || seen[p] {
+			return nil, fmt.Errorf("perm %v is no permutation of the %d dims", a.Perm, len(a.Dims))
+		}
+		seen[p] = true
+	}
+	if len(a.Perm) != len(a.Dims) {
+		return nil, fmt.Errorf("perm %v is no permutation of the %d dims", a.Perm, len(a.Dims))
+	}
+	if declared == nil {
+		return nil, fmt.Errorf("the output's shape is not declared")
+	}
+	if m := int64(declared[1]) * int64(declared[2]) * int64(declared[3]); declared[0] != 1 || m != n {
+		return nil, fmt.Errorf("the output %v has %d elements, the input %d", declared, m, n)
+	}
+	return [][]int{declared}, nil
 }
 
 // broadcasts says whether b has a's shape, or 1 in place of any dimension.

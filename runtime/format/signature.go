@@ -70,6 +70,8 @@ var (
 	attrsAvg    = attrsOf(keyKernel, keyStride, keyPad, keyCountIncludePad)
 	attrsResize = attrsOf(keyMode, keyAlignCorners)
 	attrsBlend  = attrsOf(keyA, keyB)
+	attrsUnary  = attrsOf(keyFunc) | attrsBlend
+	attrsNorm   = attrsOf(keyAxis, keyGroups, keyEpsilon)
 )
 
 var signatures = [...]signature{
@@ -79,8 +81,8 @@ var signatures = [...]signature{
 	OpAdd:             elementwise("add"),
 	OpMul:             elementwise("mul"),
 	OpUnary: {"unary",
-		&form{in: []slot{act("x", tF32)}, out: []slot{act("y", tF32)}, attrs: attrsOf(keyFunc)},
-		&form{in: []slot{act("x", tI8), constant("table", tI8)}, out: []slot{act("y", tI8)}, attrs: attrsOf(keyFunc)}},
+		&form{in: []slot{act("x", tF32), opt(constant("slope", tHalf))}, out: []slot{act("y", tF32)}, attrs: attrsUnary},
+		&form{in: []slot{act("x", tI8), constant("table", tI8)}, out: []slot{act("y", tI8)}, attrs: attrsUnary}},
 	OpMaxPool:       same("max_pool", attrsMax, attrsMults),
 	OpAvgPool:       same("avg_pool", attrsAvg, attrsMults),
 	OpGlobalAvgPool: same("global_avg_pool", 0, attrsMults),
@@ -89,8 +91,8 @@ var signatures = [...]signature{
 		&form{in: []slot{act("x", tQ)}, out: []slot{act("y", tQ)}, attrs: attrsOf(keyAxis) | attrsMults, variadic: true}},
 	OpPad: same("pad", attrsOf(keyPad, keyPadValue), 0),
 	OpSoftmax: {"softmax",
-		&form{in: []slot{act("x", tF32)}, out: []slot{act("y", tF32)}},
-		&form{in: []slot{act("x", tQ)}, out: []slot{act("y", tF32)}}},
+		&form{in: []slot{act("x", tF32)}, out: []slot{act("y", tF32)}, attrs: attrsOf(keyFunc)},
+		&form{in: []slot{act("x", tQ)}, out: []slot{act("y", tF32)}, attrs: attrsOf(keyFunc)}},
 	OpResize: same("resize", attrsResize, attrsMults),
 	OpQuantize: {"quantize",
 		&form{in: []slot{act("x", tF32)}, out: []slot{act("y", tQ)}}, nil},
@@ -106,6 +108,28 @@ var signatures = [...]signature{
 			out: []slot{act("logits", tF32), opt(act("maps", tF32))}},
 		&form{in: []slot{act("x", tQ), weights("w", tI8), opt(constant("bias", tI32))},
 			out: []slot{act("logits", tI64), opt(act("maps", tI32))}}},
+	OpGather: {"gather",
+		&form{in: []slot{act("x", tF32), constant("index", tI32)}, out: []slot{act("y", tF32)}, attrs: attrsOf(keyAxis)},
+		&form{in: []slot{act("x", tQ), constant("index", tI32)}, out: []slot{act("y", tQ)}, attrs: attrsOf(keyAxis)}},
+	OpPermute: same("permute", attrsOf(keyDims, keyPerm), 0),
+	OpNormalize: {"normalize",
+		&form{in: []slot{act("x", tF32), opt(constant("scale", tHalf)), opt(constant("shift", tHalf))},
+			out: []slot{act("y", tF32)}, attrs: attrsNorm},
+		&form{in: []slot{act("x", tI8), constant("scale", tF32), constant("shift", tF32)},
+			out: []slot{act("y", tI8)}, attrs: attrsNorm | attrsQ}},
+}
+
+// minorOf is the lowest minor version that has all that a valid model uses.
+func minorOf(m *Model) int {
+	for i := range m.Ops {
+		op := &m.Ops[i]
+		first := op.Kind > OpCAMHead || op.Attr.Func > FuncHardSwish || op.Kind == OpSoftmax && op.Attr.Func != 0 ||
+			op.Kind == OpUnary && len(op.Inputs) > 1 && op.Inputs[1] >= 0 && len(m.Tensors[op.Inputs[1]].Shape) > 1
+		if first {
+			return 1
+		}
+	}
+	return 0
 }
 
 func convLike(name string, attrs attrSet) signature {

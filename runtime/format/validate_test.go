@@ -30,6 +30,18 @@ func (f finder) out(kind OpKind, i int) *Tensor { return &f.m.Tensors[f.op(kind)
 // prune removes what a spoiler left without use, and may leave nothing but the fault itself.
 func (f finder) prune() { *f.m = *Compact(f.m) }
 
+// unary makes the sample's elementwise operator another one, without the tensors that only the old one has.
+func (f finder) unary(fn Func, a, b float32) {
+	op := f.op(OpUnary)
+	op.Inputs, op.Attr = op.Inputs[:1], NewAttr()
+	op.Attr.Func, op.Attr.A, op.Attr.B = fn, a, b
+	f.prune()
+}
+
+func (f finder) index(i int, v int32) {
+	binary.LittleEndian.PutUint32(f.in(OpGather, 1).Data[4*i:], uint32(v))
+}
+
 var nan = float32(math.NaN())
 
 // spoilers each break one rule; the text must occur in the error.
@@ -128,8 +140,33 @@ var spoilers = []struct {
 	{F32, "padding -1", func(f finder) { f.m.Ops[0].Attr.Pad[3] = -1 }},
 	{F32, "groups 0", func(f finder) { f.m.Ops[0].Attr.Groups = 0 }},
 	{F32, "axis 0", func(f finder) { f.op(OpConcat).Attr.Axis = 0 }},
-	{F32, "func 7", func(f finder) { f.op(OpUnary).Attr.Func = 7 }},
+	{F32, "func 23", func(f finder) { f.op(OpUnary).Attr.Func = 23 }},
 	{F32, "no function", func(f finder) { f.op(OpUnary).Attr.Func = 0 }},
+	{F32, "a = 2, b = 1: tanh does not have", func(f finder) { f.unary(FuncTanh, 2, 1) }},
+	{F32, "a = 1, b = 2: pow does not have", func(f finder) { f.unary(FuncPow, 1, 2) }},
+	{F32, "and a slope is present: false", func(f finder) { f.unary(FuncPReLU, 1, 1) }},
+	{I8, "256], or", func(f finder) { f.in(OpUnary, 1).Shape = []int{8, 8, 4} }},
+	{F32, "func relu of a softmax", func(f finder) { f.op(OpSoftmax).Attr.Func = FuncReLU }},
+	{F32, "index 1 is -1", func(f finder) { f.index(1, -1) }},
+	{I8, "index 0 is 16777216", func(f finder) { f.index(0, 1<<24) }},
+	{F32, "index (tensor", func(f finder) { f.in(OpGather, 1).DType = F32 }},
+	{F32, "index has shape", func(f finder) { t := f.in(OpGather, 1); t.Shape = []int{1, t.Shape[0]} }},
+	{I8, "gathering keeps the quantization", func(f finder) { f.out(OpGather, 0).Zero ^= 1 }},
+	{I8, "permuting keeps the quantization", func(f finder) { f.out(OpPermute, 0).Scale = make2(1) }},
+	{F32, "make 1 elements", func(f finder) { f.op(OpPermute).Attr.Dims = nil }},
+	{F32, "want positive numbers", func(f finder) { f.op(OpPermute).Attr.Dims[2] = -1 }},
+	{F32, "elements, the input has", func(f finder) { f.op(OpPermute).Attr.Dims[2] = 3 }},
+	{F32, "perm [3 3 2 0] is no permutation", func(f finder) { f.op(OpPermute).Attr.Perm[1] = 3 }},
+	{F32, "perm [3 1 2 4] is no permutation", func(f finder) { f.op(OpPermute).Attr.Perm[3] = 4 }},
+	{F32, "perm [3 1 2] is no permutation", func(f finder) { p := &f.op(OpPermute).Attr.Perm; *p = (*p)[:3] }},
+	{F32, "at most 8", func(f finder) { f.op(OpPermute).Attr.Dims = make([]int, 9) }},
+	{F32, "elements, the input", func(f finder) { f.out(OpPermute, 0).Shape[1]++ }},
+	{F32, "axis 2: want 3", func(f finder) { f.op(OpNormalize).Attr.Axis = 2 }},
+	{F32, "groups do not divide", func(f finder) { a := &f.op(OpNormalize).Attr; a.Groups = 1 << 20 }},
+	{F32, "epsilon 0: want", func(f finder) { f.op(OpNormalize).Attr.Epsilon = 0 }},
+	{F32, "epsilon NaN", func(f finder) { f.op(OpNormalize).Attr.Epsilon = nan }},
+	{I8, "scale is missing", func(f finder) { f.op(OpNormalize).Inputs[1] = -1 }},
+	{I8, "shift 0 is NaN", func(f finder) { binary.LittleEndian.PutUint32(f.in(OpNormalize, 2).Data, math.Float32bits(nan)) }},
 	{F32, "mode 3", func(f finder) { f.op(OpResize).Attr.Mode = 3 }},
 	{F32, "no interpolation mode", func(f finder) { f.op(OpResize).Attr.Mode, f.op(OpResize).Attr.AlignCorners = 0, false }},
 	{F32, "align_corners with", func(f finder) { f.op(OpResize).Attr.Mode, f.op(OpResize).Attr.AlignCorners = ModeNearest, true }},
@@ -149,7 +186,7 @@ var spoilers = []struct {
 	{I8, "want [3 256]", func(f finder) { f.in(OpRFGA, 10).Shape = []int{256, 3} }},
 	{I8, "table entry 1 is 16385", func(f finder) { binary.LittleEndian.PutUint16(f.in(OpRFGA, 10).Data[2:], 16385) }},
 	{I8, "table entry 0 is -1", func(f finder) { binary.LittleEndian.PutUint16(f.in(OpRFGA, 10).Data, 0xffff) }},
-	{I8, "want [256]", func(f finder) { f.in(OpUnary, 1).Shape = []int{16, 16} }},
+	{I8, "256], or", func(f finder) { f.in(OpUnary, 1).Shape = []int{16, 16} }},
 	{I8, "padding keeps the quantization", func(f finder) { f.out(OpPad, 0).Scale = make2(1) }},
 	{I8, "different scales", func(f finder) { f.out(OpCAMHead, 1).Scale = make2(5) }},
 	{F32, "meets no element", func(f finder) {

@@ -10,13 +10,14 @@ import sys
 TYPES = {1: ("f32", 4), 2: ("f16", 2), 3: ("i8", 1), 4: ("i16", 2), 5: ("i32", 4), 6: ("i64", 8)}
 ROLES = ["activation", "constant", "weights", "inner"]
 KINDS = ["", "conv2d", "depthwise_conv2d", "fully_connected", "add", "mul", "unary", "max_pool", "avg_pool", "global_avg_pool",
-         "concat", "pad", "softmax", "resize", "quantize", "dequantize", "rfga", "cam_head"]
+         "concat", "pad", "softmax", "resize", "quantize", "dequantize", "rfga", "cam_head", "gather", "permute", "normalize"]
 INF = 0x7F800000
 # key: name, words, defaults, signed, boolean
 ATTRS = {1: ("kernel", [1, 1]), 2: ("stride", [1, 1]), 3: ("dilation", [1, 1]), 4: ("pad", [0, 0, 0, 0]), 5: ("groups", [1]),
          6: ("axis", [3]), 7: ("func", [0]), 8: ("mode", [0]), 9: ("align_corners", [0]), 10: ("count_include_pad", [0]),
          11: ("clamp_lo", [0x80000000 | INF]), 12: ("clamp_hi", [INF]), 13: ("q_lo", [-128]), 14: ("q_hi", [127]),
-         15: ("pad_value", [0]), 16: ("a", [0x3F800000]), 17: ("b", [0x3F800000]), 18: ("mults", [])}
+         15: ("pad_value", [0]), 16: ("a", [0x3F800000]), 17: ("b", [0x3F800000]), 18: ("mults", []),
+         19: ("epsilon", [0]), 20: ("dims", []), 21: ("perm", [])}
 
 
 def need(condition, what):
@@ -112,7 +113,7 @@ def operator(r):
             r.get("I", words)
             continue
         name, default = ATTRS[key]
-        need(words == len(default) or key == 18, "attribute " + name)
+        need(words == len(default) or not default, "attribute " + name)
         values[name] = r.get("i" if key in (13, 14) else "I", words)
     single = {n for n, d in ATTRS.values() if len(d) == 1}
     op["attr"] = {n: (v[0] if n in single else v) for n, v in values.items()}
