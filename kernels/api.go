@@ -231,6 +231,52 @@ type HeadF32 struct {
 	Maps    bool
 }
 
+// UnaryF32 is an elementwise function: A and B are its parameters where it has any, Slope those of PReLU, one a channel.
+type UnaryF32 struct {
+	Shape Shape
+	Func  Func
+	A, B  float32
+	Slope []float32
+}
+
+// Gather describes the selection of rows, columns or channels along Axis (1 H, 2 W, 3 C): element i of the result is element
+// Index[i]. Elem is the size of an element in bytes: the operator only moves them. IO: In[0]; Out[0].
+type Gather struct {
+	In, Out Shape
+	Axis    int
+	Index   []int32
+	Elem    int
+}
+
+// Permute describes a transposition: the input's elements in order are an array of shape Dims; axis i of the result is its
+// axis Perm[i]; the result's elements in order are the output. Elem and IO as Gather.
+type Permute struct {
+	In, Out    Shape
+	Dims, Perm []int
+	Elem       int
+}
+
+// NormalizeF32 describes y = (x-mean)/sqrt(variance+Epsilon)*Scale + Shift over groups of C/Groups channels, with Axis 3 of
+// each position by itself, with Axis 1 of all positions. Scale and Shift, of a channel each, may be nil. IO: In[0]; Out[0].
+type NormalizeF32 struct {
+	Shape        Shape
+	Axis, Groups int
+	Epsilon      float32
+	Scale, Shift []float32
+}
+
+// NormalizeI8 is the quantized form: Scale and Shift are in steps of the output, Epsilon in real units, which ScaleIn, the
+// input's scale, relates to its steps.
+type NormalizeI8 struct {
+	Shape        Shape
+	Axis, Groups int
+	Epsilon      float32
+	ScaleIn      float32
+	ZeroIn       int32
+	Scale, Shift []float32
+	Zero, Lo, Hi int32
+}
+
 // The constructors check what a kernel relies on (lengths, ranges, accumulator bounds) and return an error that says which
 // number is wrong; the caller adds the layer. One per description, spread over this package's files:
 //
@@ -238,7 +284,7 @@ type HeadF32 struct {
 //	func PrepareDepthwiseI8(c *DepthwiseI8) (*Prepared, error)
 //	func PrepareAddI8(c *BinaryI8) (*Prepared, error)
 //	func PrepareMulI8(c *BinaryI8) (*Prepared, error)
-//	func PrepareTableI8(n int, table []int8) (*Prepared, error)          // y = table[x+128]
+//	func PrepareTableI8(s Shape, table []int8) (*Prepared, error)        // y = table[x+128]
 //	func PrepareMaxPoolI8(c *PoolI8) (*Prepared, error)
 //	func PrepareAvgPoolI8(c *PoolI8) (*Prepared, error)                  // global average: Window of the whole image
 //	func PrepareConcatI8(c *ConcatI8) (*Prepared, error)
@@ -246,14 +292,19 @@ type HeadF32 struct {
 //	func PrepareResizeI8(c *ResizeI8) (*Prepared, error)
 //	func PrepareQuantizeI8(n int, scale float32, zero int32) (*Prepared, error)   // float32 -> int8; NaN gives zero
 //	func PrepareDequantizeI8(n int, scale float32, zero int32) (*Prepared, error)
-//	func PrepareSoftmaxI8(s Shape, scale float32, zero int32) (*Prepared, error)  // int8 -> float32, along C
+//	func PrepareSoftmaxI8(s Shape, scale float32, zero int32, log bool) (*Prepared, error)  // int8 -> float32, along C
+//	func PrepareNormalizeI8(c *NormalizeI8) (*Prepared, error)
 //	func PrepareRFGAI8(c *RFGAI8) (*Prepared, error)
 //	func PrepareHeadI8(c *HeadI8) (*Prepared, error)
 //	func ClassMapI8(c *HeadI8, x []byte, class int, dst []int32)         // one class's map, the bits of Maps
 //
 //	func PrepareConvF32(c *ConvF32) (*Prepared, error)                   // likewise Depthwise, Add, Mul, MaxPool,
 //	                                                                     // AvgPool, Concat, Resize, RFGA, Head
-//	func PrepareUnaryF32(n int, f Func) (*Prepared, error)
+//	func PrepareUnaryF32(c *UnaryF32) (*Prepared, error)
 //	func PreparePadF32(in, out Shape, pad [4]int, value float32) (*Prepared, error)
-//	func PrepareSoftmaxF32(s Shape) (*Prepared, error)
+//	func PrepareSoftmaxF32(s Shape, log bool) (*Prepared, error)
+//	func PrepareNormalizeF32(c *NormalizeF32) (*Prepared, error)
 //	func ClassMapF32(c *HeadF32, x []byte, class int, dst []float32)
+//
+//	func PrepareGather(c *Gather) (*Prepared, error)                     // for both: they only move elements
+//	func PreparePermute(c *Permute) (*Prepared, error)

@@ -69,7 +69,11 @@
 // Quantized:
 //
 //   - Add: R(f32(f32((a-za)*ma) + f32((b-zb)*mb))). Mul: Q((a-za)*(b-zb), m).
-//   - Table: table[x+128].
+//   - Table: table[x+128], or the channel's table.
+//   - Gather, permute: elements as they are.
+//   - Normalize, over n elements with S = sum of x-zx and V = n*(sum of (x-zx)^2) - S^2, exact in int64: with E =
+//     float64(n)^2 * (epsilon/scale/scale), scale being the input's, and v = f32(float64(n*(x-zx) - S) * (1/sqrt(float64(V) +
+//     E))), every operation of E and of the root in float64 and rounded: R(f32(v*scale[c]) + shift[c]).
 //   - Max pool: Q(max(x)-zx, m) over the elements of the window that lie in the image; a window without any is an error.
 //   - Average pool: Q(sum of x-zx in the image, f32(float64(m)/float64(count))). count is the number of elements in the image
 //     or, with CountIncludePad, in the padded image (ceil mode's overhang does not count), and at least 1.
@@ -79,7 +83,8 @@
 //     of integers; i = its floor, w1 = rne(2048*its fraction), w0 = 2048-w1, for elements i and min(i+1, in-1) of each axis.
 //     Q(sum of four (x-zx)*wy*wx, f32(float64(m)/2^22)).
 //   - Quantize: R(f32(x/scale)), NaN gives zero. Dequantize: f32((q-zero)*scale).
-//   - Softmax of int8, along C: e = Exp32(-f32((max-x)*scale)), y = f32(float64(e)/sum), the sum in float64 in channel order.
+//   - Softmax of int8, along C: e = Exp32(-f32((max-x)*scale)), y = f32(float64(e)/sum), the sum in float64 in channel order;
+//     of its logarithm, y = f32(-f32((max-x)*scale) - log(sum)), the logarithm one fixed series.
 //   - RFGA: package rfga defines it.
 //   - Head: maps = bias[k] + sum over c of w[k,c]*(x-zx), int32; logits, int64, are the sum over positions of the maps, computed
 //     as sum over c of w[k,c]*(sum over positions of x-zx), plus H*W*bias[k].
@@ -98,8 +103,10 @@
 //   - Convolutions then clamp to inner bounds and add the residual if there is one, and clamp. NaN stays NaN; a maximum pool
 //     may lose it.
 //   - Add, Mul: clamp(a+b), clamp(a*b). Pools: as above without quantization; the average of no element is 0.
-//   - Unary: Func.At. Sigmoid and swish are computed in float64 with exp64 and rounded once, Exp32 and Sigmoid32 are within
+//   - Unary: Func.With. Sigmoid and swish are computed in float64 with exp64 and rounded once, Exp32 and Sigmoid32 are within
 //     0.51 units in the last place of the exact value and the same bits on every machine.
+//   - Normalize: mean and then variance summed in float64, position by position; f32((x-mean)*(1/sqrt(variance+epsilon))), then
+//     scale and shift: the same bits on every machine.
 //   - Softmax: as above with e = Exp32(x-max): the same bits on every machine.
 //   - Resize, bilinear: f32 weights w1 and 1-w1 of the same fractions; columns first, then rows.
 //   - RFGA: x*(A + B*(s(zc) + s(zh) + s(zw))), views being means summed in float64.

@@ -5,43 +5,13 @@ import (
 	"math"
 )
 
-// Func is an elementwise function of PrepareUnaryF32; the values are those of the model format.
-type Func uint8
-
-const (
-	ReLU        Func = 1 // max(x,0)
-	ReLU6       Func = 2 // min(max(x,0),6)
-	Sigmoid     Func = 3 // 1/(1+exp(-x))
-	Swish       Func = 4 // x*sigmoid(x)
-	HardSigmoid Func = 5 // min(max(x+3,0),6)/6
-	HardSwish   Func = 6 // x*hardsigmoid(x)
-)
-
-// At returns f(x), the same bits on every machine; NaN if f is unknown.
-func (f Func) At(x float32) float32 {
-	switch f {
-	case ReLU:
-		return max(x, 0)
-	case ReLU6:
-		return min(max(x, 0), 6)
-	case Sigmoid:
-		return Sigmoid32(x)
-	case Swish:
-		return float32(float64(x) * sigmoid64(float64(x)))
-	case HardSigmoid:
-		return min(max(x+3, 0), 6) / 6
-	case HardSwish:
-		return float32(x*min(max(x+3, 0), 6)) / 6
-	}
-	return float32(math.NaN())
-}
-
-// PrepareUnaryF32 returns y = f(x) over n elements.
-func PrepareUnaryF32(n int, f Func) (*Prepared, error) {
-	if err := checkCount(n); err != nil {
+// PrepareUnaryF32 returns y = f(x).
+func PrepareUnaryF32(c *UnaryF32) (*Prepared, error) {
+	if err := checkShape("input", c.Shape); err != nil {
 		return nil, err
 	}
-	if f < ReLU || f > HardSwish {
+	f, n := c.Func, c.Shape.Len()
+	if f < ReLU || f > Pow {
 		return nil, fmt.Errorf("elementwise function %d is unknown", f)
 	}
 	if rows := map[Func][]Row[mapFunc]{Sigmoid: sigmoids, Swish: swishes}[f]; rows != nil {
@@ -50,12 +20,36 @@ func PrepareUnaryF32(n int, f Func) (*Prepared, error) {
 			mapRow(k.Fn, f, view[float32](io.Out[0])[lo:hi], view[float32](io.In[0])[lo:hi])
 		})), nil
 	}
+	if f == PReLU {
+		return c.preparePReLU()
+	}
+	at := f.With(c.A, c.B)
 	return portable(flatStage("unary", n, func(io *IO, lo, hi int) {
 		x, y := view[float32](io.In[0])[lo:hi], view[float32](io.Out[0])[lo:hi]
 		for i, v := range x {
-			y[i] = f.At(v)
+			y[i] = at(v)
 		}
 	})), nil
+}
+
+func (c *UnaryF32) preparePReLU() (*Prepared, error) {
+	ch, slope := c.Shape.C, c.Slope
+	if err := checkLength("slopes", len(slope), ch); err != nil {
+		return nil, err
+	}
+	return portable(Stage{Name: "prelu", Units: c.Shape.H, Run: func(io *IO, lo, hi int, _ []byte) {
+		row := c.Shape.W * ch
+		x, y := view[float32](io.In[0])[lo*row:hi*row], view[float32](io.Out[0])[lo*row:hi*row]
+		for p := 0; p < len(x); p += ch {
+			for i, s := range slope {
+				v := x[p+i]
+				if v < 0 {
+					v *= s
+				}
+				y[p+i] = v
+			}
+		}
+	}}), nil
 }
 
 // HalfToFloat expands an IEEE 754 binary16; every half is a float32.

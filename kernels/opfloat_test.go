@@ -18,7 +18,7 @@ type fixture struct {
 	Window                                        []int
 	Groups, Axis, Func                            int
 	Clamp, Inner                                  [2]*float32
-	Residual, Include, Bilinear, Align            bool
+	Residual, Include, Bilinear, Align, Log       bool
 	Value, A, B                                   float32
 }
 
@@ -80,6 +80,13 @@ func (r *tensorRef) shape() Shape {
 	return Shape{1, 1, r.Shape[0]}
 }
 
+func orOne(v float32) float32 {
+	if v == 0 {
+		return 1
+	}
+	return v
+}
+
 func bound(v *float32, none float32) float32 {
 	if v == nil {
 		return none
@@ -106,9 +113,9 @@ func (d fixtures) prepare(f *fixture) (*Prepared, error) {
 	case "resize":
 		return PrepareResizeF32(&ResizeF32{in, out, f.Bilinear, f.Align})
 	case "unary":
-		return PrepareUnaryF32(in.Len(), Func(f.Func))
+		return PrepareUnaryF32(&UnaryF32{Shape: in, Func: Func(f.Func), A: orOne(f.A), B: orOne(f.B), Slope: d.get(f.Weights)})
 	case "softmax":
-		return PrepareSoftmaxF32(in)
+		return PrepareSoftmaxF32(in, f.Log)
 	case "add":
 		return PrepareAddF32(&BinaryF32{in, f.In[1].shape(), out, lo, hi})
 	case "mul":
@@ -121,6 +128,8 @@ func (d fixtures) prepare(f *fixture) (*Prepared, error) {
 		return PrepareConcatF32(c)
 	case "pad":
 		return PreparePadF32(in, out, w.Pad, f.Value)
+	case "normalize":
+		return PrepareNormalizeF32(&NormalizeF32{Shape: in, Axis: f.Axis, Groups: f.Groups, Epsilon: f.Value, Scale: d.get(f.Weights), Shift: d.get(f.Bias)})
 	case "rfga":
 		return PrepareRFGAF32(&RFGAF32{in, d.weights(f.WC), d.weights(f.WH), d.weights(f.WW), nil, nil, d.get(f.BC), d.get(f.BH), d.get(f.BW), f.A, f.B})
 	}

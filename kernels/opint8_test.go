@@ -56,7 +56,7 @@ func TestTableI8(t *testing.T) {
 		for i, q := range x {
 			want[i] = table[int(q)+128]
 		}
-		p := mustPrepare(t)(PrepareTableI8(n, table))
+		p := mustPrepare(t)(PrepareTableI8(Shape{1, 1, n}, table))
 		wantBytes(t, opRun(t, p, [][]byte{stored(x)}, n)[0], want)
 	}
 }
@@ -327,7 +327,7 @@ func TestSoftmaxI8(t *testing.T) {
 	for range 20 {
 		s, scale := Shape{1 + r.IntN(3), 1 + r.IntN(3), 1 + r.IntN(30)}, float32(math.Exp(r.NormFloat64()-2))
 		x := randQ(r, s.Len())
-		p := mustPrepare(t)(PrepareSoftmaxI8(s, scale, randZero(r)))
+		p := mustPrepare(t)(PrepareSoftmaxI8(s, scale, randZero(r), false))
 		y := view[float32](opRun(t, p, [][]byte{stored(x)}, 4*s.Len())[0])
 		for at := 0; at < len(x); at += s.C {
 			sum := 0.0

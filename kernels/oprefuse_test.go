@@ -49,6 +49,11 @@ func descriptions() map[string]struct {
 		"concat float":    of(&ConcatF32{In: []Shape{half, half}, Out: Shape{4, 3, 8}, Axis: 1}, PrepareConcatF32),
 		"resize float":    of(&ResizeF32{In: half, Out: s, Bilinear: true}, PrepareResizeF32),
 		"rfga float":      of(&RFGAF32{Shape: s, WC: floats(32), WH: floats(192), WW: floats(192), A: 1, B: 1}, PrepareRFGAF32),
+		"unary float":     of(&UnaryF32{Shape: s, Func: PReLU, A: 1, B: 1, Slope: floats(8)}, PrepareUnaryF32),
+		"gather":          of(&Gather{In: s, Out: Shape{4, 6, 3}, Axis: 3, Index: []int32{7, 0, 7}, Elem: 1}, PrepareGather),
+		"permute":         of(&Permute{In: s, Out: Shape{8, 6, 4}, Dims: []int{4, 6, 8}, Perm: []int{2, 1, 0}, Elem: 4}, PreparePermute),
+		"normalize int8":  of(&NormalizeI8{Shape: s, Axis: 3, Groups: 2, Epsilon: 1e-5, ScaleIn: 0.1, Scale: floats(8), Shift: floats(8), Lo: -128, Hi: 127}, PrepareNormalizeI8),
+		"normalize float": of(&NormalizeF32{Shape: s, Axis: 1, Groups: 2, Epsilon: 1e-5, Scale: floats(8), Shift: floats(8)}, PrepareNormalizeF32),
 		"head float":      of(&HeadF32{In: s, Classes: 5, Weights: floats(40), Maps: true}, PrepareHeadF32),
 	}
 }
@@ -152,23 +157,35 @@ func TestRefusals(t *testing.T) {
 	check("rfga int8", "does not fit int32", func(c any) { c.(*RFGAI8).BC = []int32{math.MaxInt32, 0, 0, 0, 0, 0, 0, math.MinInt32} })
 	check("head int8", "output channel 3: accumulator range", func(c any) { c.(*HeadI8).Bias[3] = math.MaxInt32 })
 	check("head int8", "40 weights for 6x1x1x8", func(c any) { c.(*HeadI8).Classes, c.(*HeadI8).Bias = 6, nil })
+	check("gather", "index 1 is 8: axis 3", func(c any) { c.(*Gather).Index[1] = 8 })
+	check("gather", "index 0 is -1", func(c any) { c.(*Gather).Index[0] = -1 })
+	check("gather", "elements of 3 bytes", func(c any) { c.(*Gather).Elem = 3 })
+	check("permute", "perm [2 1 1] is no permutation", func(c any) { c.(*Permute).Perm[2] = 1 })
+	check("permute", "make 384 elements", func(c any) { c.(*Permute).Dims[1] = 12 })
+	check("normalize int8", "channel 2's shift NaN", func(c any) { c.(*NormalizeI8).Shift[2] = float32(math.NaN()) })
+	check("normalize float", "epsilon 0", func(c any) { c.(*NormalizeF32).Epsilon = 0 })
+	check("normalize float", "3 groups do not divide", func(c any) { c.(*NormalizeF32).Groups = 3 })
+	check("normalize float", "normalised together", func(c any) {
+		n := c.(*NormalizeF32)
+		n.Shape, n.Groups, n.Scale, n.Shift = Shape{4096, 4096, 1}, 1, nil, nil
+	})
 	check("conv float", "3 groups do not divide", func(c any) { c.(*ConvF32).Groups = 3 })
 	check("conv float", "clamp NaN..6", func(c any) { c.(*ConvF32).ClampLo = float32(math.NaN()) })
 
-	_, err := PrepareTableI8(0, make([]int8, 256))
-	wantError(t, err, "0 elements")
-	_, err = PrepareTableI8(1, make([]int8, 255))
+	_, err := PrepareTableI8(Shape{1, 0, 1}, make([]int8, 256))
+	wantError(t, err, "1x0x1")
+	_, err = PrepareTableI8(Shape{1, 1, 1}, make([]int8, 255))
 	wantError(t, err, "255 table entries")
 	_, err = PrepareQuantizeI8(1, 0, 0)
 	wantError(t, err, "scale 0")
 	_, err = PrepareDequantizeI8(1, 1, 200)
 	wantError(t, err, "zero point 200")
-	_, err = PrepareSoftmaxI8(Shape{1, 0, 1}, 1, 0)
+	_, err = PrepareSoftmaxI8(Shape{1, 0, 1}, 1, 0, false)
 	wantError(t, err, "1x0x1")
-	_, err = PrepareSoftmaxF32(Shape{1 << 20, 1 << 20, 1})
+	_, err = PrepareSoftmaxF32(Shape{1 << 20, 1 << 20, 1}, false)
 	wantError(t, err, "more than")
-	_, err = PrepareUnaryF32(1, 7)
-	wantError(t, err, "function 7")
+	_, err = PrepareUnaryF32(&UnaryF32{Shape: s, Func: 23})
+	wantError(t, err, "function 23")
 	_, err = PreparePadI8(s, Shape{5, 6, 8}, [4]int{1, 0, 1, 0}, 0)
 	wantError(t, err, "padded by")
 	_, err = PreparePadF32(s, s, [4]int{-1, 0, 1, 0}, 0)

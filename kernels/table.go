@@ -36,11 +36,16 @@ func (t *byteTable) apply(y, x []byte) {
 	}
 }
 
-// PrepareTableI8 returns y = table[x+128] over n elements: every quantized elementwise function.
-func PrepareTableI8(n int, table []int8) (*Prepared, error) {
-	if err := checkCount(n); err != nil {
+// PrepareTableI8 returns y = table[x+128]: every quantized elementwise function. table has 256 elements, or 256 for each
+// channel one after the other.
+func PrepareTableI8(s Shape, table []int8) (*Prepared, error) {
+	if err := checkShape("input", s); err != nil {
 		return nil, err
 	}
+	if n := 256 * s.C; s.C > 1 && len(table) == n {
+		return prepareTables(s, table), nil
+	}
+	n := s.Len()
 	if err := checkLength("table entries", len(table), 256); err != nil {
 		return nil, err
 	}
@@ -52,6 +57,24 @@ func PrepareTableI8(n int, table []int8) (*Prepared, error) {
 	return portable(flatStage("table", n, func(io *IO, lo, hi int) {
 		t.apply(io.Out[0][lo:hi], io.In[0][lo:hi])
 	})), nil
+}
+
+// prepareTables has a table for each channel.
+func prepareTables(s Shape, table []int8) *Prepared {
+	full := make([]byteTable, s.C)
+	for i, q := range table {
+		full[i/256][i%256] = byte(q) ^ 0x80
+	}
+	return portable(Stage{Name: "tables", Units: s.H, Run: func(io *IO, lo, hi int, _ []byte) {
+		row := s.W * s.C
+		x, y := io.In[0][lo*row:hi*row], io.Out[0][lo*row:hi*row]
+		for len(x) > 0 {
+			for c := range full {
+				y[c] = full[c][x[c]]
+			}
+			x, y = x[s.C:], y[s.C:]
+		}
+	}})
 }
 
 // PrepareQuantizeI8 returns q = zero + rne(clamp(x/scale, -128-zero, 127-zero)) over n float32 elements, the quotient

@@ -49,6 +49,21 @@ func float32s(t *format.Tensor) []float32 {
 	return nil
 }
 
+// operandOf returns a constant in the storage of an activation.
+func operandOf(t *format.Tensor) []byte {
+	if t.DType == format.I8 {
+		b := alignedBytes(len(t.Data))
+		for i, q := range t.Data {
+			b[i] = q ^ 0x80
+		}
+		return b
+	}
+	v := float32s(t)
+	b := alignedBytes(4 * len(v))
+	copy(view[float32](b), v)
+	return b
+}
+
 // weights returns a float constant in the precision it has: as float32 or as halves, the other is nil.
 func weights(t *format.Tensor) (w32 []float32, w16 []uint16) {
 	if t == nil || t.DType != format.F16 {

@@ -75,6 +75,7 @@ func zoo(t testing.TB) *format.Model {
 	b := n.AvgPool("avg", x, pool, false)
 	x = n.Concat("concat", 3, a, b, n.conv("down", x, 8, 3, 2, 4, all1, build.ActNone))
 	x = n.Unary("swish", x, format.FuncHardSwish)
+	x = n.moves(x)
 	x = n.Resize("up", x, 10, 10, format.ModeBilinear, false)
 	x = n.conv("last", x, 16, 1, 1, 1, [4]int{}, build.ActReLU)
 	short := n.conv("last.short", x, 16, 1, 1, 1, [4]int{}, build.ActNone)
@@ -86,6 +87,24 @@ func zoo(t testing.TB) *format.Model {
 		t.Fatal(err)
 	}
 	return m
+}
+
+// moves shuffles, slices, transposes and normalises, and adds a constant of each position.
+func (n net) moves(x int) int {
+	s := n.Shape(x)
+	index := make([]int, s.C)
+	for i := range index {
+		index[i] = i%2*(s.C/2) + i/2
+	}
+	x = n.Gather("shuffle", x, 3, index)
+	y := n.Gather("rows", n.Gather("half", x, 3, index[:8]), 1, []int{2, 1, 0})
+	y = n.Permute("turn", y, []int{3, s.W, 8}, []int{1, 0, 2}, build.Shape{H: s.W, W: 3, C: 8})
+	y = n.Normalize("groups", y, 1, 4, 1e-5, nil, normal(n.r, 8, 1))
+	y = n.GlobalAvgPool("turn.pool", n.UnaryWith("leaky", y, format.FuncLeakyReLU, 0.1, 1))
+	x = n.Normalize("layer", x, 3, 1, 1e-6, normal(n.r, s.C, 1), nil)
+	x = n.PReLU("prelu", x, normal(n.r, s.C, 0.3))
+	x = n.AddConst("position", x, normal(n.r, s.H*s.W, 1), build.Shape{H: s.H, W: s.W, C: 1}, build.ActNone)
+	return n.Mul("turned", x, n.conv("turn.fc", y, s.C, 1, 1, 1, [4]int{}, build.ActNone), build.ActNone)
 }
 
 // photo is one image of smooth blobs: bytes and their normalised form (3,H,W).

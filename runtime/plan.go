@@ -51,6 +51,8 @@ type plan struct {
 	toLogits []bool
 	headI8   *kernels.HeadI8
 	headF32  *kernels.HeadF32
+	// operands are the constants that steps read in the place of an activation, as activations are stored.
+	operands map[int][]byte
 }
 
 func newPlan(fm *format.Model, fuse bool) (*plan, error) {
@@ -72,9 +74,21 @@ func newPlan(fm *format.Model, fuse bool) (*plan, error) {
 			p.head, p.headI8, p.headF32 = i, s.headI8, s.headF32
 		}
 	}
+	p.findOperands()
 	p.findLogits()
 	p.layout()
 	return p, nil
+}
+
+func (p *plan) findOperands() {
+	p.operands = make(map[int][]byte)
+	for _, s := range p.steps {
+		for _, t := range s.in {
+			if p.fm.Tensors[t].Data != nil && p.operands[t] == nil {
+				p.operands[t] = operandOf(&p.fm.Tensors[t])
+			}
+		}
+	}
 }
 
 // prepareAll prepares every step. Proving and packing weights is most of a cold start, so all processors share it, the steps
@@ -184,6 +198,9 @@ func (p *plan) layout() {
 		p.buffers[t] = buffer{first: -1}
 	}
 	touch := func(t, i int) {
+		if p.operands[t] != nil {
+			return
+		}
 		b := &p.buffers[t]
 		if b.first < 0 {
 			b.first, b.size = i, p.bytes(t)

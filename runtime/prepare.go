@@ -3,6 +3,7 @@ package runtime
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/rfga-edge/rfga-edge/kernels"
 	"github.com/rfga-edge/rfga-edge/runtime/format"
@@ -12,6 +13,9 @@ import (
 // kernels. The type of the first input decides between the quantized and the float family.
 func (p *plan) prepare(s *step) error {
 	s.in, s.out = p.activations(s.op.Inputs), p.activations(s.op.Outputs)
+	if s.op.Kind == format.OpAdd || s.op.Kind == format.OpMul {
+		s.in = slices.Clone(s.op.Inputs) // the second may be a constant
+	}
 	if s.residual != nil {
 		s.in = append(s.in, s.residual.Inputs[1])
 	}
@@ -92,9 +96,6 @@ func (p *plan) prepareI8(s *step) (*kernels.Prepared, error) {
 			Requant: requantOf(p.ownResult(s), a, float32s(p.at(op.Inputs, 3))), Residual: p.residualI8(s)})
 	case format.OpAdd, format.OpMul:
 		b := p.at(op.Inputs, 1)
-		if b.Data != nil {
-			return nil, errors.New("a constant operand")
-		}
 		c := &kernels.BinaryI8{A: in, B: shapeOf(b), Out: out, ZeroA: x.Zero, ZeroB: b.Zero, MultA: a.Mults[0], Zero: y.Zero, Lo: a.QLo, Hi: a.QHi}
 		if op.Kind == format.OpMul {
 			if c.A != out {
@@ -110,7 +111,7 @@ func (p *plan) prepareI8(s *step) (*kernels.Prepared, error) {
 		}
 		return kernels.PrepareAddI8(c)
 	case format.OpUnary:
-		return kernels.PrepareTableI8(in.Len(), int8s(p.at(op.Inputs, 1).Data))
+		return kernels.PrepareTableI8(in, int8s(p.at(op.Inputs, 1).Data))
 	case format.OpMaxPool:
 		return kernels.PrepareMaxPoolI8(pool(windowOf(a, a.Kernel[0], a.Kernel[1])))
 	case format.OpAvgPool:
@@ -132,7 +133,13 @@ func (p *plan) prepareI8(s *step) (*kernels.Prepared, error) {
 	case format.OpDequantize:
 		return kernels.PrepareDequantizeI8(in.Len(), x.Scale[0], x.Zero)
 	case format.OpSoftmax:
-		return kernels.PrepareSoftmaxI8(in, x.Scale[0], x.Zero)
+		return kernels.PrepareSoftmaxI8(in, x.Scale[0], x.Zero, a.Func == format.FuncLog)
+	case format.OpGather, format.OpPermute:
+		return p.prepareMove(op, in, out, 1)
+	case format.OpNormalize:
+		return kernels.PrepareNormalizeI8(&kernels.NormalizeI8{Shape: in, Axis: a.Axis, Groups: a.Groups, Epsilon: a.Epsilon,
+			ScaleIn: x.Scale[0], ZeroIn: x.Zero, Scale: float32s(p.at(op.Inputs, 1)), Shift: float32s(p.at(op.Inputs, 2)),
+			Zero: y.Zero, Lo: a.QLo, Hi: a.QHi})
 	case format.OpRFGA:
 		return p.prepareRFGAI8(op, x, y)
 	case format.OpCAMHead:
@@ -151,6 +158,14 @@ func (p *plan) prepareI8(s *step) (*kernels.Prepared, error) {
 		return kernels.PrepareHeadI8(&both)
 	}
 	return nil, errors.New("not defined for int8")
+}
+
+// prepareMove serves the operators that move elements of elem bytes as they are.
+func (p *plan) prepareMove(op *format.Op, in, out kernels.Shape, elem int) (*kernels.Prepared, error) {
+	if op.Kind == format.OpGather {
+		return kernels.PrepareGather(&kernels.Gather{In: in, Out: out, Axis: op.Attr.Axis, Index: int32s(p.at(op.Inputs, 1)), Elem: elem})
+	}
+	return kernels.PreparePermute(&kernels.Permute{In: in, Out: out, Dims: op.Attr.Dims, Perm: op.Attr.Perm, Elem: elem})
 }
 
 // ownResult is the tensor whose scale and zero point the step's operator itself rounds to, before any fused addition.

@@ -2,7 +2,6 @@ package runtime
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/rfga-edge/rfga-edge/kernels"
 	"github.com/rfga-edge/rfga-edge/runtime/format"
@@ -37,9 +36,6 @@ func (p *plan) prepareF32(s *step) (*kernels.Prepared, error) {
 			Residual: s.residual != nil, InnerLo: a.ClampLo, InnerHi: a.ClampHi})
 	case format.OpAdd, format.OpMul:
 		b := p.at(op.Inputs, 1)
-		if b.Data != nil {
-			return nil, errors.New("a constant operand")
-		}
 		c := &kernels.BinaryF32{A: in, B: shapeOf(b), Out: out, ClampLo: lo, ClampHi: hi}
 		if c.A != out { // the broadcast operand stands second; both operations commute
 			c.A, c.B = c.B, c.A
@@ -50,11 +46,12 @@ func (p *plan) prepareF32(s *step) (*kernels.Prepared, error) {
 		}
 		return kernels.PrepareMulF32(c)
 	case format.OpUnary:
-		f, ok := unary[a.Func]
-		if !ok {
-			return nil, fmt.Errorf("unknown function %d", a.Func)
-		}
-		return kernels.PrepareUnaryF32(in.Len(), f)
+		return kernels.PrepareUnaryF32(&kernels.UnaryF32{Shape: in, Func: kernels.Func(a.Func), A: a.A, B: a.B, Slope: float32s(p.at(op.Inputs, 1))})
+	case format.OpGather, format.OpPermute:
+		return p.prepareMove(op, in, out, 4)
+	case format.OpNormalize:
+		return kernels.PrepareNormalizeF32(&kernels.NormalizeF32{Shape: in, Axis: a.Axis, Groups: a.Groups, Epsilon: a.Epsilon,
+			Scale: float32s(p.at(op.Inputs, 1)), Shift: float32s(p.at(op.Inputs, 2))})
 	case format.OpMaxPool:
 		return kernels.PrepareMaxPoolF32(pool(windowOf(a, a.Kernel[0], a.Kernel[1])))
 	case format.OpAvgPool:
@@ -72,7 +69,7 @@ func (p *plan) prepareF32(s *step) (*kernels.Prepared, error) {
 	case format.OpResize:
 		return kernels.PrepareResizeF32(&kernels.ResizeF32{In: in, Out: out, Bilinear: a.Mode == format.ModeBilinear, AlignCorners: a.AlignCorners})
 	case format.OpSoftmax:
-		return kernels.PrepareSoftmaxF32(in)
+		return kernels.PrepareSoftmaxF32(in, a.Func == format.FuncLog)
 	case format.OpQuantize:
 		return kernels.PrepareQuantizeI8(in.Len(), y.Scale[0], y.Zero)
 	case format.OpRFGA:
@@ -97,9 +94,4 @@ func (p *plan) prepareF32(s *step) (*kernels.Prepared, error) {
 		return kernels.PrepareHeadF32(&both)
 	}
 	return nil, errors.New("not defined for float32")
-}
-
-var unary = map[format.Func]kernels.Func{
-	format.FuncReLU: kernels.ReLU, format.FuncReLU6: kernels.ReLU6, format.FuncSigmoid: kernels.Sigmoid,
-	format.FuncSwish: kernels.Swish, format.FuncHardSigmoid: kernels.HardSigmoid, format.FuncHardSwish: kernels.HardSwish,
 }

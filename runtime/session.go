@@ -110,6 +110,10 @@ func (s *Session) inArena(t int) []byte {
 }
 
 func (b *binding) bind(s *Session, list [][]byte, i, t int) {
+	if x := s.plan.operands[t]; x != nil {
+		list[i] = x
+		return
+	}
 	if s.plan.buffers[t].external {
 		b.hasOuter = true
 		return

@@ -140,6 +140,31 @@ x, f, b = rand(1, 70, 3, 4), rand(19, 70, 1, 1) * 0.1, rand(19)
 maps = F.conv2d(x, f, b)
 case("head", [act(x)], act(maps), window=[1] * 6 + [0] * 4, weights=put(f.permute(0, 2, 3, 1)), bias=put(b), logits=put(maps.mean((2, 3))[0]))
 
+# PyTorch in float64, rounded once: its float32 forms lose digits in tails, and those of GELU in float64.
+x = torch.cat([rand(50) * 3, torch.tensor([0.0, 1e-6, -1e-6, 0.01, -0.01, 0.4, -0.4, 3, -3, 8, -8, 12, -12, 25, -25])]).double()
+up = x.abs() + 1e-3
+for number, t, f, ab in [(7, x, lambda v: F.leaky_relu(v, 0.125), (0.125, 1)), (8, x, lambda v: F.elu(v, 0.5), (0.5, 1)),
+                         (8, x, F.selu, (1.0507009873554805 * 1.6732632423543772, 1.0507009873554805)), (10, x, torch.tanh, (1, 1)),
+                         (11, x, lambda v: F.softplus(v, threshold=50), (1, 1)), (12, x, F.mish, (1, 1)), (13, x.clamp(-5, 12), F.gelu, (1, 1)),
+                         (14, x.clamp(-5, 12), lambda v: F.gelu(v, approximate="tanh"), (1, 1)), (15, x, torch.erf, (1, 1)), (16, x, torch.exp, (1, 1)),
+                         (17, up, torch.log, (1, 1)), (18, up, torch.sqrt, (1, 1)), (19, up, torch.reciprocal, (1, 1)), (20, x, torch.abs, (1, 1)),
+                         (21, x, F.softsign, (1, 1)), (22, up, lambda v: v ** -0.75, (-0.75, 1)), (22, up, lambda v: v ** 1.3, (1.3, 1))]:
+    t = t.float().double()
+    case("unary", [put(t)], put(f(t)), func=number, a=float(np.float32(ab[0])), b=float(np.float32(ab[1])))
+x, slope = rand(1, 5, 3, 4), rand(5)
+case("unary", [act(x)], act(F.prelu(x, slope)), func=9, weights=put(slope))
+x = rand(1, 9, 2, 3) * 40
+case("softmax", [act(x)], act(F.log_softmax(x, 1)), log=True)
+
+# Normalisation: of each position (axis 3), of all positions (axis 1).
+x, g, b = rand(1, 12, 5, 3) * 2 + 1, rand(12), rand(12)
+case("normalize", [act(x)], act(F.layer_norm(x.permute(0, 2, 3, 1), (12,), g, b, 1e-6).permute(0, 3, 1, 2)), axis=3, groups=1, value=1e-6, weights=put(g), bias=put(b))
+case("normalize", [act(x)], act(F.instance_norm(x, None, None, g, b, eps=1e-5)), axis=1, groups=12, value=1e-5, weights=put(g), bias=put(b))
+case("normalize", [act(x)], act(F.group_norm(x, 3, None, b, 1e-3)), axis=1, groups=3, value=1e-3, bias=put(b))
+case("normalize", [act(x)], act(F.layer_norm(x, (12, 5, 3))), axis=1, groups=1, value=1e-5)
+each = F.group_norm(x.permute(0, 2, 3, 1).reshape(15, 12), 4, g, None, 1e-5)  # of each position, in groups
+case("normalize", [act(x)], act(each.reshape(1, 5, 3, 12).permute(0, 3, 1, 2)), axis=3, groups=4, value=1e-5, weights=put(g))
+
 np.save("ops.npy", np.concatenate(data))
 with open("ops.json", "w") as f:
     f.write("[\n" + ",\n".join(json.dumps(c) for c in cases) + "\n]\n")
