@@ -9,7 +9,7 @@
 //   - params.go turns what was observed into scales and zero points, and decides which tensors share one.
 //   - weights.go and pairs.go quantize one output channel; linear.go a whole layer with its multipliers and its biases, which
 //     make up for what the weights' rounding is wrong by on the average input.
-//   - lower.go, lower_linear.go, lower_simple.go and lower_rfga.go emit the operators.
+//   - lower.go, lower_linear.go, lower_simple.go, lower_move.go and lower_rfga.go emit the operators.
 //   - report.go is what a person gets to see: what each layer lost, and where.
 //
 // The result is a function of the model, the images, the options and the float kernels of the machine: neither the number

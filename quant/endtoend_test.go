@@ -111,7 +111,7 @@ func argmax(v []float64) int {
 
 // TestRuntimeAgrees compares package runtime with the naive evaluator of this package's tests: the same bits.
 func TestRuntimeAgrees(t *testing.T) {
-	for name, m := range map[string]*format.Model{"localizer": localizer(t, 200), "everything": everything(t, 201)} {
+	for name, m := range map[string]*format.Model{"localizer": localizer(t, 200), "everything": everything(t, 201), "moves": moves(t, 202)} {
 		imgs := images(m.Pre.Width, 3, 300)
 		q, _, err := Quantize(t.Context(), m, memory(imgs[:2]), Options{})
 		if err != nil {

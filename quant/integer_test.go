@@ -125,8 +125,11 @@ func (r *integers) op(op *format.Op) {
 		}
 	case format.OpAdd, format.OpMul:
 		read := func(t, oy, ox, o int) int64 {
-			s := r.m.Tensors[t].Shape
-			return r.v[t][(oy%s[1]*s[2]+ox%s[2])*s[3]+o%s[3]] - int64(r.m.Tensors[t].Zero)
+			s, v := r.m.Tensors[t].Shape, r.v[t]
+			if r.m.Tensors[t].Data != nil {
+				v = r.consts(t)
+			}
+			return v[(oy%s[1]*s[2]+ox%s[2])*s[3]+o%s[3]] - int64(r.m.Tensors[t].Zero)
 		}
 		each(func(oy, ox, o int) int64 {
 			p, q := read(op.Inputs[0], oy, ox, o), read(op.Inputs[1], oy, ox, o)
@@ -139,7 +142,7 @@ func (r *integers) op(op *format.Op) {
 	case format.OpUnary:
 		table := r.consts(op.Inputs[1])
 		for i, v := range x {
-			y[i] = table[v+128]
+			y[i] = table[int64(i%c*256%len(table))+v+128]
 		}
 	case format.OpMaxPool, format.OpAvgPool, format.OpGlobalAvgPool:
 		k, pad, stride, dil := a.Kernel, a.Pad, a.Stride, a.Dilation
@@ -192,6 +195,28 @@ func (r *integers) op(op *format.Op) {
 			f[i] = float32(v)
 		}
 		r.f[op.Outputs[0]] = f
+	case format.OpGather:
+		index := r.consts(op.Inputs[1])
+		each(func(oy, ox, o int) int64 {
+			p := [3]int{oy, ox, o}
+			p[a.Axis-1] = int(index[p[a.Axis-1]])
+			return x[(p[0]*w+p[1])*c+p[2]]
+		})
+	case format.OpPermute: // depth to space by 2, the channel outermost
+		each(func(oy, ox, o int) int64 { return x[(oy/2*w+ox/2)*c+o*4+oy%2*2+ox%2] })
+	case format.OpNormalize:
+		scale, shift, group := r.floats(op.Inputs[1]), r.floats(op.Inputs[2]), c/a.Groups
+		for i := range y {
+			var sum, squares, n int64
+			for j, v := range x {
+				if j%c/group == i%c/group && (a.Axis == 1 || j/c == i/c) {
+					sum, squares, n = sum+v-zx, squares+(v-zx)*(v-zx), n+1
+				}
+			}
+			eps := float64(n) * float64(n) * (float64(a.Epsilon) / float64(xt.Scale[0]) / float64(xt.Scale[0]))
+			d := float32(float64(n*(x[i]-zx)-sum) * (1 / math.Sqrt(float64(n*squares-sum*sum)+eps)))
+			y[i] = requant(float32(d*scale[i%c])+shift[i%c], yt.Zero, a.QLo, a.QHi)
+		}
 	case format.OpRFGA:
 		r.rfga(op, x, y, h, w, c)
 	default:

@@ -146,6 +146,10 @@ func (l *lowerer) operator(i int, op *format.Op) error {
 		return l.concat(op)
 	case format.OpPad:
 		return l.pad(op)
+	case format.OpGather, format.OpPermute:
+		return l.move(op)
+	case format.OpNormalize:
+		return l.normalize(op)
 	case format.OpSoftmax:
 		return l.softmax(op)
 	case format.OpRFGA:

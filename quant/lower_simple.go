@@ -15,7 +15,7 @@ func (l *lowerer) binary(op *format.Op) error {
 	if err != nil {
 		return err
 	}
-	b, gb, err := l.input(op.Inputs[1])
+	b, gb, err := l.operand(op.Inputs[1])
 	if err != nil {
 		return err
 	}
@@ -38,17 +38,22 @@ func (l *lowerer) unary(op *format.Op) error {
 	if err != nil {
 		return err
 	}
-	f, ok := functions[op.Attr.Func]
-	if !ok {
-		return fmt.Errorf("unknown function %d", op.Attr.Func)
+	f, perChannel, err := l.functionOf(op)
+	if err != nil {
+		return err
 	}
 	y := op.Outputs[0]
 	gy := l.grids[y]
-	table := make([]int8, 256)
-	for i := range table {
-		table[i] = int8(gy.quantize(f(gx.real(i - 128))))
+	shape, tables := []int{256}, 1
+	if perChannel {
+		tables = l.m.Tensors[y].Shape[3]
+		shape = []int{tables, 256}
 	}
-	l.emit(op, op.Kind, []int{x, l.constI8(op.Name+".table", []int{256}, table)}, []int{l.activation(y)}, op.Attr)
+	table := make([]int8, tables*256)
+	for i := range table {
+		table[i] = int8(gy.quantize(f(gx.real(i%256-128), i/256)))
+	}
+	l.emit(op, op.Kind, []int{x, l.constI8(op.Name+".table", shape, table)}, []int{l.activation(y)}, op.Attr)
 	return nil
 }
 
@@ -60,6 +65,18 @@ var functions = map[format.Func]func(float64) float64{
 	format.FuncSwish:       func(x float64) float64 { return x * sigmoid(x) },
 	format.FuncHardSigmoid: hardSigmoid,
 	format.FuncHardSwish:   func(x float64) float64 { return x * hardSigmoid(x) },
+	format.FuncTanh:        math.Tanh,
+	format.FuncSoftplus:    softplus,
+	format.FuncMish:        func(x float64) float64 { return x * math.Tanh(softplus(x)) },
+	format.FuncGELU:        func(x float64) float64 { return x / 2 * math.Erfc(-x/math.Sqrt2) },
+	format.FuncGELUTanh:    func(x float64) float64 { return x * sigmoid(2*math.Sqrt(2/math.Pi)*(x+0.044715*x*x*x)) },
+	format.FuncErf:         math.Erf,
+	format.FuncExp:         math.Exp,
+	format.FuncLog:         math.Log,
+	format.FuncSqrt:        math.Sqrt,
+	format.FuncReciprocal:  func(x float64) float64 { return 1 / x },
+	format.FuncAbs:         math.Abs,
+	format.FuncSoftsign:    func(x float64) float64 { return x / (1 + math.Abs(x)) },
 }
 
 func sigmoid(x float64) float64 { return 1 / (1 + math.Exp(-x)) }

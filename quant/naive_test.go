@@ -159,6 +159,13 @@ func (r *real) op(op *format.Op) [][]float64 {
 	case format.OpAdd, format.OpMul:
 		at := func(t, oy, ox, o int) float64 {
 			h, w, c := r.shape(t)
+			if ten := &r.m.Tensors[t]; ten.Data != nil {
+				v := elements(ten)[(oy%h*w+ox%w)*c+o%c]
+				if ten.DType == format.I8 {
+					v = float64(ten.Scale[0]) * (v - float64(ten.Zero))
+				}
+				return v
+			}
 			return r.v[t][(oy%h*w+ox%w)*c+o%c]
 		}
 		each(func(oy, ox, o int) float64 {
@@ -183,6 +190,18 @@ func (r *real) op(op *format.Op) [][]float64 {
 				y[i] = math.Min(math.Max(v+3, 0), 6) / 6
 			case format.FuncHardSwish:
 				y[i] = v * math.Min(math.Max(v+3, 0), 6) / 6
+			case format.FuncGELU:
+				y[i] = v * (1 + math.Erf(v/math.Sqrt2)) / 2
+			case format.FuncELU:
+				if y[i] = float64(a.B) * v; v < 0 {
+					y[i] = float64(a.A) * (math.Exp(v) - 1)
+				}
+			case format.FuncPReLU:
+				if y[i] = v; v < 0 {
+					y[i] = v * r.slopes(op)[i%c]
+				}
+			default:
+				panic("naive: unknown function")
 			}
 		}
 	case format.OpMaxPool, format.OpAvgPool:
@@ -236,8 +255,31 @@ func (r *real) op(op *format.Op) [][]float64 {
 				sum += y[p+i]
 			}
 			for i := range c {
-				y[p+i] /= sum
+				if y[p+i] /= sum; a.Func == format.FuncLog {
+					y[p+i] = math.Log(y[p+i])
+				}
 			}
+		}
+	case format.OpGather:
+		index := elements(&r.m.Tensors[op.Inputs[1]])
+		each(func(oy, ox, o int) float64 {
+			at := [3]int{oy, ox, o}
+			at[a.Axis-1] = int(index[at[a.Axis-1]])
+			return x[(at[0]*w+at[1])*c+at[2]]
+		})
+	case format.OpPermute: // depth to space by 2, the channel outermost
+		each(func(oy, ox, o int) float64 { return x[(oy/2*w+ox/2)*c+o*4+oy%2*2+ox%2] })
+	case format.OpNormalize:
+		scale, shift := r.normalization(op, c)
+		for i := range y {
+			mean, sq, n := 0.0, 0.0, 0.0
+			for j, v := range x {
+				if j%c/(c/a.Groups) == i%c/(c/a.Groups) && (a.Axis == 1 || j/c == i/c) {
+					mean, sq, n = mean+v, sq+v*v, n+1
+				}
+			}
+			mean /= n
+			y[i] = (x[i]-mean)/math.Sqrt(sq/n-mean*mean+float64(a.Epsilon))*scale[i%c] + shift[i%c]
 		}
 	case format.OpRFGA:
 		return [][]float64{r.rfga(op, x, h, w, c)}
@@ -245,6 +287,28 @@ func (r *real) op(op *format.Op) [][]float64 {
 		panic("naive: unknown operator")
 	}
 	return [][]float64{y}
+}
+
+// slopes of a PReLU: of the float model, or what the quantized one's test says.
+func (r *real) slopes(op *format.Op) []float64 {
+	if t := &r.m.Tensors[op.Inputs[1]]; t.DType == format.F32 {
+		return elements(t)
+	}
+	return testSlopes
+}
+
+// testSlopes are those of the PReLU in everything, whose quantized form has tables instead.
+var testSlopes []float64
+
+// normalization returns a normalisation's scale and shift in real units.
+func (r *real) normalization(op *format.Op, c int) (scale, shift []float64) {
+	scale, shift = elements(&r.m.Tensors[op.Inputs[1]]), elements(&r.m.Tensors[op.Inputs[2]])
+	if y := &r.m.Tensors[op.Outputs[0]]; y.DType == format.I8 {
+		for i := range scale {
+			scale[i], shift[i] = scale[i]*float64(y.Scale[0]), shift[i]*float64(y.Scale[0])
+		}
+	}
+	return scale, shift
 }
 
 func (r *real) rfga(op *format.Op, x []float64, h, w, c int) []float64 {

@@ -39,6 +39,9 @@ func gridOf(s span) (grid, error) {
 func (g grid) real(q int) float64 { return float64(g.scale) * float64(int32(q)-g.zero) }
 
 func (g grid) quantize(v float64) int32 {
+	if v != v { // a function without a value there
+		return g.zero
+	}
 	return int32(min(max(math.RoundToEven(v/float64(g.scale))+float64(g.zero), -128), 127))
 }
 
@@ -80,7 +83,7 @@ func (g groups) join(root, t int) { g[g.root(t)] = g.root(root) }
 //
 //   - the inputs of a concatenation that nothing else reads, with its result: they would be rounded to its grid anyway;
 //   - the result of a maximum or of an interpolation with its input, unless a concatenation rounds it anyway;
-//   - the result of a padding with its input, which the operator demands.
+//   - the result of a padding, a selection or a transposition with its input, which the operator demands.
 //
 // A tensor in fixed keeps a grid of its own.
 func share(m *format.Model, fixed func(t int) bool) groups {
@@ -107,7 +110,7 @@ func share(m *format.Model, fixed func(t int) bool) groups {
 			if settled[op.Outputs[0]] || fixed(op.Inputs[0]) {
 				continue
 			}
-		case format.OpPad:
+		case format.OpPad, format.OpGather, format.OpPermute:
 		default:
 			continue
 		}

@@ -36,7 +36,16 @@ func checkFloat(m *format.Model) error {
 	if m == nil {
 		return errors.New("quant: no model")
 	}
+	index := map[int]bool{}
+	for i := range m.Ops {
+		if op := &m.Ops[i]; op.Kind == format.OpGather && len(op.Inputs) > 1 {
+			index[op.Inputs[1]] = true
+		}
+	}
 	for i := range m.Tensors {
+		if index[i] {
+			continue
+		}
 		switch t := &m.Tensors[i]; t.DType {
 		case format.F32, format.F16:
 		default:

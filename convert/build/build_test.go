@@ -166,6 +166,14 @@ func TestShapes(t *testing.T) {
 		{"concat", b.Concat("concat", 3, x, x, x), build.Shape{H: 7, W: 9, C: 9}},
 		{"resize", b.Resize("resize", x, 3, 20, format.ModeBilinear, true), build.Shape{H: 3, W: 20, C: 3}},
 		{"softmax", b.Softmax("softmax", g), build.Shape{H: 1, W: 1, C: 3}},
+		{"leaky relu", b.UnaryWith("leaky", x, format.FuncLeakyReLU, 0.1, 1), build.Shape{H: 7, W: 9, C: 3}},
+		{"prelu", b.PReLU("prelu", x, ramp(3)), build.Shape{H: 7, W: 9, C: 3}},
+		{"gather", b.Gather("gather", x, 2, []int{8, 0}), build.Shape{H: 7, W: 2, C: 3}},
+		{"permute", b.Permute("permute", x, []int{7, 27}, []int{1, 0}, build.Shape{H: 3, W: 9, C: 7}), build.Shape{H: 3, W: 9, C: 7}},
+		{"normalize", b.Normalize("normalize", x, 3, 1, 1e-5, ramp(3), nil), build.Shape{H: 7, W: 9, C: 3}},
+		{"constant", b.AddConst("position", g, ramp(189), build.Shape{H: 7, W: 9, C: 3}, 0), build.Shape{H: 7, W: 9, C: 3}},
+		{"gain", b.MulConst("gain", x, ramp(3), build.Shape{H: 1, W: 1, C: 3}, 0), build.Shape{H: 7, W: 9, C: 3}},
+		{"log softmax", b.LogSoftmax("log softmax", g), build.Shape{H: 1, W: 1, C: 3}},
 		{"swish", b.Unary("swish", x, format.FuncSwish), build.Shape{H: 7, W: 9, C: 3}},
 		{"avg", b.AvgPool("avg", x, build.PoolWin{Kernel: [2]int{3, 3}, Stride: [2]int{1, 1}, Pad: [4]int{1, 1, 1, 1}}, true), build.Shape{H: 7, W: 9, C: 3}},
 	} {
@@ -250,9 +258,27 @@ func TestRefusals(t *testing.T) {
 		"bn weights": func(b *build.Builder) int {
 			return b.ConvBN("op", 0, ramp(2), [4]int{1, 3, 1, 1}, nil, build.BN{Mean: ramp(1), Var: ramp(1)}, one, 1, 0)
 		},
-		"value":           func(b *build.Builder) int { return b.Unary("op", 77, format.FuncReLU) },
-		"negative value":  func(b *build.Builder) int { return b.Softmax("op", -1) },
-		"function":        func(b *build.Builder) int { return b.Unary("op", 0, 99) },
+		"value":          func(b *build.Builder) int { return b.Unary("op", 77, format.FuncReLU) },
+		"negative value": func(b *build.Builder) int { return b.Softmax("op", -1) },
+		"function":       func(b *build.Builder) int { return b.Unary("op", 0, 99) },
+		"prelu unary":    func(b *build.Builder) int { return b.UnaryWith("op", 0, format.FuncPReLU, 1, 1) },
+		"slopes":         func(b *build.Builder) int { return b.PReLU("op", 0, ramp(2)) },
+		"index":          func(b *build.Builder) int { return b.Gather("op", 0, 3, []int{0, 3}) },
+		"no index":       func(b *build.Builder) int { return b.Gather("op", 0, 3, nil) },
+		"gather axis":    func(b *build.Builder) int { return b.Gather("op", 0, 0, []int{0}) },
+		"permute dims": func(b *build.Builder) int {
+			return b.Permute("op", 0, []int{7, 9}, []int{1, 0}, build.Shape{H: 7, W: 9, C: 1})
+		},
+		"permute perm": func(b *build.Builder) int {
+			return b.Permute("op", 0, []int{7, 27}, []int{1, 1}, build.Shape{H: 7, W: 9, C: 3})
+		},
+		"permute shape": func(b *build.Builder) int {
+			return b.Permute("op", 0, []int{7, 27}, []int{1, 0}, build.Shape{H: 7, W: 9, C: 4})
+		},
+		"norm groups":     func(b *build.Builder) int { return b.Normalize("op", 0, 3, 2, 1e-5, nil, nil) },
+		"norm scales":     func(b *build.Builder) int { return b.Normalize("op", 0, 1, 3, 1e-5, ramp(2), nil) },
+		"constant size":   func(b *build.Builder) int { return b.AddConst("op", 0, ramp(2), build.Shape{H: 1, W: 1, C: 3}, 0) },
+		"constant shape":  func(b *build.Builder) int { return b.MulConst("op", 0, ramp(14), build.Shape{H: 7, W: 1, C: 2}, 0) },
 		"linear":          func(b *build.Builder) int { return b.Linear("op", 0, ramp(5), 1, nil, 0) },
 		"linear negative": func(b *build.Builder) int { return b.Linear("op", 0, ramp(5), -1, nil, 0) },
 		"shapes":          func(b *build.Builder) int { return b.Add("op", 0, b.Pad("p", 0, [4]int{1}, 0), 0) },
