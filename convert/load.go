@@ -19,10 +19,15 @@ type Options struct {
 	Labels    []string // names of the classes, in the order of the logits
 	Name      string   // of the model; empty: the file's name
 	Prov      format.Provenance
+	// Float makes a float model of a file that is quantized already, which otherwise becomes an int8 model with the file's own
+	// scales and integers.
+	Float bool
+	// Note takes remarks on how the model differs from the file; nil drops them.
+	Note func(string)
 }
 
-// Load reads trained weights, PyTorch's .pth and .pt, .safetensors or .onnx by content, into a float32 model. An error
-// names the file, and lists every tensor that does not fit the architecture at once.
+// Load reads trained weights, PyTorch's .pth and .pt, .safetensors or .onnx by content, into a float32 model, or an int8 model if
+// the file is quantized: see IsQuantized. An error names the file, and lists every tensor that does not fit the architecture at once.
 func Load(path string, o Options) (*format.Model, error) {
 	if o.Name == "" {
 		o.Name = strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
@@ -37,6 +42,7 @@ func Load(path string, o Options) (*format.Model, error) {
 	if o.Prov.Notes == "" {
 		o.Prov.Notes = m.Prov.Notes
 	}
+	o.Prov.Calibration = m.Prov.Calibration
 	m.Prov = o.Prov
 	if len(o.Labels) > 0 {
 		if k := classes(m); k > 0 && k != len(o.Labels) {
@@ -48,6 +54,15 @@ func Load(path string, o Options) (*format.Model, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return m, nil
+}
+
+// IsQuantized says whether a model that Load returned is of integers, so that there is nothing left to calibrate.
+func IsQuantized(m *format.Model) bool { return m.Tensors[m.Input].DType == format.I8 }
+
+// MayBeQuantized says whether a file is of a kind that holds quantized models, so that only reading it can tell.
+func MayBeQuantized(path string) bool {
+	head, err := readHead(path)
+	return err == nil && !checkpoint.Sniff(head) && onnx.Sniff(head)
 }
 
 func load(path string, o Options) (*format.Model, error) {

@@ -27,7 +27,7 @@ func loadONNX(path string, o Options) (*format.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := onnx.Import(path, data, onnx.Options{InputSize: o.InputSize})
+	m, err := onnx.Import(path, data, onnx.Options{InputSize: o.InputSize, Float: o.Float, Note: o.Note})
 	if err != nil {
 		return nil, err
 	}

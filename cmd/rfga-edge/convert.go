@@ -20,7 +20,7 @@ import (
 type convertCmd struct {
 	File      string `arg:"" optional:"" name:"weights" help:"PyTorch checkpoint (.pth, .pt), .safetensors or .onnx, recognised by content."`
 	Output    string `short:"o" placeholder:"M.rfga" help:"Model to write."`
-	Precision string `enum:"int8,fp16,fp32" default:"int8" help:"int8, fp16 or fp32 (${default}). int8 needs --calibrate."`
+	Precision string `enum:"int8,fp16,fp32" default:"int8" help:"int8, fp16 or fp32 (${default}). int8 needs --calibrate, unless the file is quantized."`
 	Calibrate string `placeholder:"DIR|X.npy" help:"Images like those the model will see: a folder (the images directly in it), or normalised float32 of shape N,3,H,W."`
 
 	Arch      string    `placeholder:"A" help:"Architecture of a checkpoint, where it is not recognised; see --list-arch."`
@@ -43,12 +43,17 @@ type convertCmd struct {
 	ListArch bool `help:"List the architectures and exit."`
 }
 
+const needsImages = "int8 needs images to calibrate with: --calibrate DIR or --calibrate X.npy; or choose --precision fp16 or fp32"
+
 // fewNotes is how many remarks are printed unasked.
 const fewNotes = 4
 
 // Help is what 'convert --help' adds.
 func (*convertCmd) Help() string {
-	return `The model appears under its name only when it is complete. A checkpoint's code is not executed: only tensors are read.`
+	return `The model appears under its name only when it is complete. A checkpoint's code is not executed: only tensors are read.
+
+A file that is quantized (ONNX with QuantizeLinear or QLinear operators) becomes an int8 model with its own scales and integers; with --calibrate,
+and for fp16 and fp32, it is taken as the float model that it stands for.`
 }
 
 func (c *convertCmd) Run(e *env) error {
@@ -62,7 +67,9 @@ func (c *convertCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
+	var notes []string
 	m, err := convert.Load(c.File, convert.Options{Arch: c.Arch, InputSize: c.InputSize, Labels: labels, Name: c.Name,
+		Float: c.Precision != "int8" || c.Calibrate != "", Note: func(n string) { notes = append(notes, n) },
 		Prov: format.Provenance{Source: c.Source, Licence: c.Licence, Converter: "rfga-edge " + release}})
 	if err != nil {
 		return badModel(err)
@@ -71,14 +78,18 @@ func (c *convertCmd) Run(e *env) error {
 		return err
 	}
 	c.override(m)
-	var notes []string
-	switch c.Precision {
-	case "fp16":
+	switch {
+	case c.Precision == "fp16":
 		m = convert.ToFP16(m)
-	case "int8":
-		if m, notes, err = c.quantize(e, m); err != nil {
+	case c.Precision == "int8" && convert.IsQuantized(m):
+	case c.Precision == "int8" && c.Calibrate == "":
+		return usage("%s is not quantized, and %s", printable(c.File), needsImages)
+	case c.Precision == "int8":
+		var more []string
+		if m, more, err = c.quantize(e, m); err != nil {
 			return err
 		}
+		notes = append(notes, more...)
 	}
 	if err := format.WriteFile(c.Output, m); err != nil {
 		return badModel(err)
@@ -100,8 +111,8 @@ func (c *convertCmd) check() error {
 		return usage("name the weights to convert, or ask for --list-arch")
 	case c.Output == "":
 		return usage("name the model to write: -o M.rfga")
-	case c.Precision == "int8" && c.Calibrate == "":
-		return usage("int8 needs images to calibrate with: --calibrate DIR or --calibrate X.npy; or choose --precision fp16 or fp32")
+	case c.Precision == "int8" && c.Calibrate == "" && !convert.MayBeQuantized(c.File):
+		return usage(needsImages)
 	case c.Precision != "int8" && c.Calibrate != "":
 		return usage("--calibrate is for int8; --precision is %s", c.Precision)
 	case c.InputSize < 0 || c.InputSize > format.MaxImageSide:

@@ -170,6 +170,47 @@ func TestConvert(t *testing.T) {
 	}
 }
 
+// TestConvertQuantized: a file with its own scales needs no images, and becomes float or is calibrated anew if asked for.
+func TestConvertQuantized(t *testing.T) {
+	dir := t.TempDir()
+	target := filepath.Join(dir, "m.rfga")
+	fixtures := filepath.Join("..", "..", "convert", "onnx", "testdata")
+	quantized := filepath.Join(fixtures, "quantized", "localizer_qdq_asymmetric.onnx")
+	for _, c := range []struct {
+		precision, calibration string
+		args                   []string
+	}{
+		{"int8", "scales and integers of the imported model", nil},
+		{"fp32", "", []string{"--precision", "fp32"}},
+		{"int8", "images", []string{"--calibrate", filepath.Join(fixtures, "input.npy")}},
+	} {
+		out, log := expect(t, exitOK, append([]string{"convert", quantized, "-o", target}, c.args...)...)
+		if !strings.Contains(out, c.precision) || !strings.Contains(out, c.calibration) {
+			t.Errorf("%v: %s", c.args, out)
+		}
+		if c.args == nil && !strings.Contains(log, "rounded anew") {
+			t.Errorf("nothing is said of the asymmetric weights: %s", log)
+		}
+		m, err := openModel(target)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m.Precision() != c.precision {
+			t.Errorf("%v: precision %s", c.args, m.Precision())
+		}
+		m.Close()
+	}
+	if err := os.Remove(target); err != nil {
+		t.Fatal(err)
+	}
+	if _, log := expect(t, exitUsage, "convert", filepath.Join(fixtures, "torch_rfga.onnx"), "-o", target); !strings.Contains(log, "--calibrate") {
+		t.Errorf("a float model without images: %s", log)
+	}
+	if got := names(t, dir); got != "" {
+		t.Errorf("left behind: %s", got)
+	}
+}
+
 func TestLabels(t *testing.T) {
 	path := file(t, filepath.Join(t.TempDir(), "l.txt"), "\ufeffred fox\r\n\r\nblue \xff jay\n\n\n")
 	labels, err := readLabels(path)

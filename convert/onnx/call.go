@@ -21,7 +21,7 @@ type call struct {
 
 func one(v view) ([]value, error)                { return []value{{v: v}}, nil }
 func oneConst(t *tensor) ([]value, error)        { return []value{{c: t}}, nil }
-func (c *call) has(i int) bool                   { return i < len(c.in) && c.in[i] != nil }
+func (c *call) has(i int) bool                   { return i >= 0 && i < len(c.in) && c.in[i] != nil }
 func (c *call) isConst(i int) bool               { return c.has(i) && c.in[i].c != nil }
 func fail(msg string, a ...any) ([]value, error) { return nil, fmt.Errorf(msg, a...) }
 

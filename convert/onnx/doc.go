@@ -1,4 +1,5 @@
-// Package onnx imports ONNX models (opset 9 to 23, float32 or float16 weights) as float models of package runtime/format.
+// Package onnx imports ONNX models (opset 9 to 23) as models of package runtime/format: float32 or float16 weights as float
+// models, quantized ones as int8.
 //
 // An import has five steps, each in files of its own:
 //
@@ -9,6 +10,11 @@
 //	match*.go             patterns: RFGA, swish and its kin, batch normalisation into convolutions, activations into
 //	                      clamps, class activation heads. They see neither node order nor reshapes
 //	emit.go               package convert/build makes the model
+//
+// Networks that were quantized before they were exported take the same way, with integers in the place of weights and nodes
+// that round (quantized.go, and quantized_ops.go for operators on integers); quantized_match.go finds RFGA and heads between
+// them, quantized_emit.go makes an int8 model. What ONNX Runtime and this differ in is rounding: at most one step of a layer's
+// result.
 //
 // To add an operator, add a row to rules (and to folds, if exporters compute shapes with it); a new kind of node needs a
 // case in emit.go. What cannot be converted is collected: Import returns one error that lists every such node, before it

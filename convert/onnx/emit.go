@@ -43,7 +43,7 @@ func (n *node) check(b *budget) error {
 		return b.take(d.out*d.in, 4)
 	case *camHead:
 		return b.take(d.classes*n.in[0].shape[axisC], 4)
-	case *attention:
+	case *attention, quantAttention:
 		return b.take(6*n.shape[axisC]*n.shape[axisC], 4)
 	case resize:
 		if n.shape[axisH] > format.MaxImageSide || n.shape[axisW] > format.MaxImageSide {

@@ -21,11 +21,11 @@ func init() {
 		"CastLike":        foldCast,
 		"Shape":           shapeOf,
 		"Size":            sizeOfValue,
-		"Reshape":         foldReshape,
-		"Flatten":         foldReshape,
-		"Squeeze":         foldReshape,
-		"Unsqueeze":       foldReshape,
-		"Transpose":       foldTranspose,
+		"Reshape":         onIntegers(foldReshape),
+		"Flatten":         onIntegers(foldReshape),
+		"Squeeze":         onIntegers(foldReshape),
+		"Unsqueeze":       onIntegers(foldReshape),
+		"Transpose":       onIntegers(foldTranspose),
 		"Expand":          foldExpand,
 		"Slice":           foldSlice,
 		"Gather":          foldGather,
@@ -57,6 +57,10 @@ func init() {
 		"Ceil":            elementwise(math.Ceil, nil),
 		"Round":           elementwise(math.RoundToEven, nil),
 		"Reciprocal":      elementwise(func(x float64) float64 { return 1 / x }, nil),
+		"Clip":            foldClip,
+
+		"QuantizeLinear":   foldQuantize,
+		"DequantizeLinear": foldDequantize,
 	}
 }
 

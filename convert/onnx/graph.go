@@ -299,7 +299,7 @@ func (im *importer) convert(n *protoNode) {
 // run applies the fold or rule for the node's operator. It returns nil without an error where an input is lost: the
 // operator is known, and that is all that can be said.
 func (c *call) run(constant, lost, image bool) ([]value, error) {
-	if c.n.domain != "" && c.n.domain != "ai.onnx" {
+	if c.n.domain != "" && c.n.domain != "ai.onnx" && !c.isQuantizedOp() {
 		return nil, fmt.Errorf("operators of domain %q are not supported", c.n.domain)
 	}
 	fold, folds := folds[c.n.op]

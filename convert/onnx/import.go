@@ -16,9 +16,13 @@ type Options struct {
 	Mean, Std [3]float32
 	// Labels name the classes; there must be as many as the classifier has, if there are any.
 	Labels []string
+	// Float makes a float model of a quantized one: weights keep their values, activations are no longer rounded.
+	Float bool
+	// Note takes remarks on how the model differs from the file; nil drops them.
+	Note func(string)
 }
 
-// Import converts an ONNX model to a float32 model. path is the file's name, for errors and provenance; external data is
+// Import converts an ONNX model to a float32 model, or a quantized one to an int8 model. path is the file's name, for errors and provenance; external data is
 // looked for in its folder, and nowhere else.
 //
 // The graph must have one input that matters, an image N,3,H,W (or N,H,W,3); outputs keep their names (but for slashes, which
@@ -53,7 +57,20 @@ func importModel(path string, data []byte, o Options) (*format.Model, error) {
 	if err := im.build(f); err != nil {
 		return nil, err
 	}
+	quantized := im.net.isQuantized()
+	switch {
+	case quantized && len(im.errs) > 0:
+		return nil, &UnsupportedError{im.errs}
+	case quantized && o.Float:
+		im.net.dropRounding()
+		quantized = false
+	case quantized:
+		im.net.matchQuantized()
+	}
 	im.net.simplify()
+	if quantized {
+		im.net.checkQuantized(func(n *node, err error) { im.errs = append(im.errs, NodeError{n.name, n.op, err.Error()}) })
+	}
 	for _, n := range im.net.nodes {
 		if err := n.check(&im.budget); err != nil && !n.lost {
 			im.errs = append(im.errs, NodeError{n.name, n.op, err.Error()})
@@ -67,11 +84,24 @@ func importModel(path string, data []byte, o Options) (*format.Model, error) {
 	if path == "" {
 		source, name = "", short(f.graph.name)
 	}
-	m, err := im.net.emit(name, o)
+	var m *format.Model
+	var notes []string
+	if quantized {
+		if m, notes, err = im.net.emitQuantized(name, o); o.Note != nil {
+			for _, n := range notes {
+				o.Note(n)
+			}
+		}
+	} else {
+		m, err = im.net.emit(name, o)
+	}
 	if err != nil {
 		return nil, err
 	}
 	m.Prov.Source = source
+	if quantized {
+		m.Prov.Calibration = "scales and integers of the imported model"
+	}
 	m.Prov.Notes = strings.TrimSpace(fmt.Sprintf("ONNX opset %d %s %s", im.opset, short(f.producer), short(f.version)))
 	if err := setLabels(m, o.Labels); err != nil {
 		return nil, err

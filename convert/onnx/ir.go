@@ -41,7 +41,6 @@ type (
 		weights func() ([]float32, error)
 		taps    int
 		pad     [2]int
-		bias    float64
 	}
 
 	// linear is a fully connected layer, w (out, C*H*W) in that order.

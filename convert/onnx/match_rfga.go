@@ -196,7 +196,6 @@ func (at *attention) rfgaWeights(ch int) (w build.RFGAWeights, err error) {
 		return w, err
 	}
 	post := at.post
-	post[0] = affine{[]float64{1}, []float64{at.c.bias}}.then(post[0])
 	for v := range w.BN {
 		bn := build.BN{Gamma: make([]float32, ch), Beta: make([]float32, ch), Mean: make([]float32, ch), Var: make([]float32, ch)}
 		for c := range ch {

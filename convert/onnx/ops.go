@@ -56,6 +56,16 @@ func init() {
 		"Softmax":           softmaxRule,
 		"Resize":            resizeRule,
 		"Upsample":          resizeRule,
+
+		// Integers.
+		"QuantizeLinear":        quantizeLinear,
+		"DequantizeLinear":      dequantizeLinear,
+		"DynamicQuantizeLinear": dynamic,
+		"ConvInteger":           dynamic,
+		"MatMulInteger":         dynamic,
+	}
+	for name, r := range qoperators {
+		rules[name] = r
 	}
 }
 
@@ -81,6 +91,9 @@ func dropout(c *call) ([]value, error) {
 func castActivation(c *call) ([]value, error) {
 	if to := dtype(c.int("to", 0)); !dtypes[to].float {
 		return fail("a cast of an activation to %v is not supported", to)
+	}
+	if c.isInteger(0) {
+		return fail("a cast of quantized integers is not supported; DequantizeLinear gives their real values")
 	}
 	return sameValue(c)
 }

@@ -175,9 +175,13 @@ func convolution(c *call) ([]value, error) {
 	if s.onC >= 0 {
 		return c.convolutionOnC(s, w, win, bias)
 	}
+	w, scale, err := c.unscaled(w, 0, out)
+	if err != nil {
+		return nil, err
+	}
 	do := &conv{
 		oihw:   [4]int{out, w.shape[1], 1, 1},
-		groups: groups, clip: noClip, post: biasOf(bias),
+		groups: groups, clip: noClip, post: biasOf(bias, scale),
 		win: build.Win{Stride: s.onImage(win.stride, 1), Dilation: s.onImage(win.dilation, 1), Pad: s.pads(win)},
 	}
 	k := s.onImage(win.kernel, 1)
@@ -230,13 +234,17 @@ func (c *call) convolutionOnC(s spatial, w *tensor, win window, bias []float64) 
 			return fail("it runs along the channels with kernel %v, strides %v and dilations %v, which is not supported", win.kernel, win.stride, win.dilation)
 		}
 	}
-	do := &convC{weights: w.float32s, taps: win.kernel[k], pad: [2]int{win.near[k], win.far[k]}}
-	if bias != nil {
-		do.bias = bias[0]
+	w, scale, err := c.unscaled(w, 0, 1)
+	if err != nil {
+		return nil, err
 	}
+	do := &convC{weights: w.float32s, taps: win.kernel[k], pad: [2]int{win.near[k], win.far[k]}}
 	shape := s.v.n.shape
 	shape[axisC] = win.out(k, s.size[k], false)
 	n, err := c.node(do, shape, s.v.n)
+	if err == nil && (bias != nil || scale != nil) {
+		n, err = c.node(biasOf(bias, scale), shape, n)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -245,11 +253,17 @@ func (c *call) convolutionOnC(s spatial, w *tensor, win window, bias []float64) 
 	return out, nil
 }
 
-func biasOf(bias []float64) affine {
-	if bias == nil {
+// biasOf is what comes behind weights: a bias, and a scale that was taken off them; each may be nil.
+func biasOf(bias, scale []float64) affine {
+	switch {
+	case bias == nil && scale == nil:
 		return identity
+	case bias == nil:
+		bias = make([]float64, len(scale))
+	case scale == nil:
+		scale = slices.Repeat([]float64{1}, len(bias))
 	}
-	return affine{slices.Repeat([]float64{1}, len(bias)), bias}
+	return affine{scale, bias}
 }
 
 func batchNormalization(c *call) ([]value, error) {
@@ -331,9 +345,9 @@ func gemm(c *call) ([]value, error) {
 	}
 	switch do := n.do.(type) {
 	case *linear:
-		do.post = post
+		do.post = do.post.then(post)
 	case *conv:
-		do.post = post
+		do.post = do.post.then(post)
 	}
 	return out, nil
 }
@@ -363,6 +377,14 @@ func (c *call) matrix(v view, w *tensor, transposed bool) ([]value, error) {
 	if transposed {
 		in, out = out, in
 	}
+	outer := 1 // the dimension of w that runs over the results
+	if transposed {
+		outer = 0
+	}
+	w, scale, err := c.unscaled(w, outer, out)
+	if err != nil {
+		return nil, err
+	}
 	last := len(v.dims) - 1
 	k := v.dims[last]
 	if sizeOf(k) != in || out < 1 {
@@ -374,11 +396,11 @@ func (c *call) matrix(v view, w *tensor, transposed bool) ([]value, error) {
 	var do any
 	switch {
 	case single:
-		do = &linear{out: out, in: in, post: identity, clip: noClip,
+		do = &linear{out: out, in: in, post: biasOf(nil, scale), clip: noClip,
 			weights: func() ([]float32, error) { return columns(w, transposed, chwOrder(v.n, k)) }}
 		shape = [3]int{1, 1, out}
 	case whole && a == axisC || len(k) == 0 && shape[axisC] == 1:
-		do = &conv{oihw: [4]int{out, in, 1, 1}, groups: 1, post: identity, clip: noClip,
+		do = &conv{oihw: [4]int{out, in, 1, 1}, groups: 1, post: biasOf(nil, scale), clip: noClip,
 			weights: func() ([]float32, error) { return columns(w, transposed, nil) }}
 		shape[axisC] = out
 	default:

@@ -78,6 +78,7 @@ type tensor struct {
 	// Results of constant folding are held decoded, in one of these.
 	ints   []int64
 	floats []float32
+	dq     *quantConst // or computed from integers
 }
 
 func (t *tensor) isFloat() bool { return dtypes[t.dtype].float }
@@ -210,6 +211,9 @@ func (t *tensor) checkSize() error {
 	if t.ints != nil || t.floats != nil {
 		return nil
 	}
+	if t.dq != nil {
+		return t.dq.q.checkSize()
+	}
 	info := dtypes[t.dtype]
 	switch {
 	case info.size == 0:
@@ -297,6 +301,9 @@ func (t *tensor) each(f func(i int, bits uint64)) error {
 func (t *tensor) float32s() ([]float32, error) {
 	if t.floats != nil {
 		return t.floats, nil
+	}
+	if t.dq != nil {
+		return t.dq.float32s()
 	}
 	if !t.isFloat() {
 		return nil, fmt.Errorf("constant %q is of %v, expected floating point", t.name, t.dtype)
