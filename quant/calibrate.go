@@ -12,7 +12,8 @@ import (
 // calibration is what was observed of a float model's activations.
 type calibration struct {
 	m       *format.Model
-	images  int
+	images  int        // seen
+	of      int        // in the source
 	tensors []observer // by tensor index
 	views   map[int]*viewObserver
 	watch   []bool // tensors that become int8
@@ -85,7 +86,9 @@ func calibrate(ctx context.Context, m *format.Model, src Source, o Options) (*ca
 		return nil, err
 	}
 	defer s.Close()
-	for i := range src.Len() {
+	c.of = src.Len()
+	chosen := o.selection(c.of)
+	for _, i := range chosen {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
@@ -104,7 +107,7 @@ func calibrate(ctx context.Context, m *format.Model, src Source, o Options) (*ca
 		}
 		c.images++
 		if o.Progress != nil {
-			o.Progress(c.images, src.Len())
+			o.Progress(c.images, len(chosen))
 		}
 	}
 	return c, nil

@@ -29,13 +29,13 @@ func lower(c *calibration, o Options) (*format.Model, *Report, error) {
 	m := c.m
 	l := &lowerer{m: m, c: c, o: o, maker: producers(m), uses: readers(m), index: slices.Repeat([]int{-1}, len(m.Tensors))}
 	prov := m.Prov
-	prov.Calibration = o.describe(c.images)
+	prov.Calibration = o.describe(c.images, c.of)
 	l.out = &format.Model{Name: m.Name, Arch: m.Arch, Pre: m.Pre, Loc: m.Loc, Labels: slices.Clone(m.Labels), Prov: prov}
-	l.rep = &Report{Model: m.Name, Method: o.Method.String(), Weights: o.Weights.String(), Images: c.images}
-	if o.Method == Percentile {
-		l.rep.Method = fmt.Sprintf("percentile %g", o.Percentile)
-	}
+	l.rep = &Report{Model: m.Name, Method: o.Range.String(), Weights: o.Weights.String(), Images: c.images}
 	l.findPixels()
+	if unused := l.unusedRules(); len(unused) > 0 {
+		return nil, nil, fmt.Errorf("quant: no activation, and no operator, fits %q of the calibration rules; 'inspect' of the float model lists their names", unused)
+	}
 	if err := l.findGrids(); err != nil {
 		return nil, nil, err
 	}
@@ -100,7 +100,7 @@ func (l *lowerer) findGrids() error {
 			return fmt.Errorf("quant: tensor %q was never observed", m.Tensors[t].Name)
 		}
 		r := l.groups.root(t)
-		spans[r] = spans[r].union(l.c.tensors[t].choose(l.o))
+		spans[r] = spans[r].union(l.c.tensors[t].choose(l.rangeOf(t)))
 	}
 	for t := range spans {
 		if !l.c.watch[t] {

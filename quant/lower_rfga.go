@@ -34,7 +34,7 @@ func (l *lowerer) rfga(index int, op *format.Op) error {
 	}
 	var grids [innerCount]grid
 	for i := range grids {
-		s := v.inner[i].choose(l.o)
+		s := v.inner[i].choose(l.o.rangeOf(op.Name+"."+innerNames[i], op.Name))
 		if i >= preC {
 			s = span{max(s.lo, -saturated), min(s.hi, saturated)}
 		}

@@ -31,11 +31,11 @@ func lowered(t *testing.T, m *format.Model, imgs [][]float64, o Options) (*forma
 // real values of its int8 inputs, weights and biases, to half a step.
 func TestOperators(t *testing.T) {
 	for name, m := range map[string]*format.Model{"everything": everything(t, 1), "localizer": localizer(t, 2)} {
-		for _, o := range []Options{{}, {Weights: Full, Method: Percentile}} {
+		for _, o := range []Options{{}, {Weights: Full, Range: Range{Method: Percentile}}} {
 			imgs := images(m.Pre.Width, 3, 10)
 			q, _ := lowered(t, m, imgs, o)
 			for i, x := range append(imgs[:1:1], images(m.Pre.Width, 1, 50)...) {
-				checkOperators(t, name, q, x, i == 0 && o.Method == MinMax)
+				checkOperators(t, name, q, x, i == 0 && o.Range.Method == MinMax)
 			}
 		}
 	}
@@ -331,7 +331,7 @@ func TestErrors(t *testing.T) {
 	if err := checkFloat(q); err == nil || !strings.Contains(err.Error(), "already quantized") {
 		t.Errorf("quantized twice: %v", err)
 	}
-	for _, o := range []Options{{Method: 9}, {Percentile: 20}, {Weights: 7}, {Percentile: math.NaN()}} {
+	for _, o := range []Options{{Range: Range{Method: 9}}, {Range: Range{Percentile: 20}}, {Weights: 7}, {Range: Range{Percentile: math.NaN()}}, {Ranges: []Rule{{Range: Range{Method: 9}}}}, {Images: -1}} {
 		if _, err := o.withDefaults(); err == nil {
 			t.Errorf("%+v was accepted", o)
 		}

@@ -6,17 +6,23 @@ import "math"
 // range is resolved to better than one part in bins/2.
 const bins = 2048
 
+// averageWeight is the least weight of an image in the moving averages: they are plain means of the first hundred.
+const averageWeight = 0.01
+
 // An observer gathers the distribution of one activation in memory that does not depend on how much it has seen.
 //
 // Its bins are [k*width, (k+1)*width) with k from -bins to bins-1 and a width that is a power of two. When a value
 // falls outside, the width doubles and neighbouring bins merge, which is exact. The width at the end depends only on
-// the largest magnitude seen, so the order of images does not matter.
+// the largest magnitude seen, so the order of images does not matter but to the moving averages.
 type observer struct {
 	min, max float32
 	count    uint64
-	exp      int      // width is 2^exp; valid once hist is set
-	hist     []uint64 // 2*bins, nil until a value other than zero is seen
-	zeros    uint64   // zeros seen before hist was set
+	// meanLo and meanHi are moving averages of the images' least and greatest values.
+	meanLo, meanHi float64
+	images         int
+	exp            int      // width is 2^exp; valid once hist is set
+	hist           []uint64 // 2*bins, nil until a value other than zero is seen
+	zeros          uint64   // zeros seen before hist was set
 	// sums are per channel, for the mean; its length is the number of channels, nil if the mean is not wanted.
 	sums []float64
 }
@@ -45,6 +51,10 @@ func (o *observer) add(data []float32) bool {
 	}
 	o.min, o.max = min(o.min, lo), max(o.max, hi)
 	o.count += uint64(len(data))
+	o.images++
+	weight := max(1/float64(o.images), averageWeight)
+	o.meanLo += weight * (float64(lo) - o.meanLo)
+	o.meanHi += weight * (float64(hi) - o.meanHi)
 	if n := len(o.sums); n > 0 {
 		for k := 0; k+n <= len(data); k += n {
 			for c, v := range data[k : k+n] {
@@ -154,12 +164,3 @@ func (o *observer) means() []float64 {
 type span struct{ lo, hi float64 }
 
 func (s span) union(t span) span { return span{min(s.lo, t.lo), max(s.hi, t.hi)} }
-
-// choose returns the range that an activation's int8 values shall cover.
-func (o *observer) choose(opt Options) span {
-	lo, hi := float64(o.min), float64(o.max)
-	if opt.Method == Percentile {
-		lo, hi = o.quantile(1-opt.Percentile/100), o.quantile(opt.Percentile/100)
-	}
-	return span{min(lo, 0), max(hi, 0)}
-}

@@ -2,28 +2,11 @@ package quant
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"runtime"
+	"slices"
+	"strings"
 )
-
-// Method says how an activation's range follows from the values seen during calibration.
-type Method uint8
-
-const (
-	// MinMax takes everything that was seen: nothing is clipped, outliers cost resolution.
-	MinMax Method = iota
-	// Percentile leaves out the share of values beyond Options.Percentile at either end.
-	Percentile
-)
-
-func (m Method) String() string {
-	switch m {
-	case MinMax:
-		return "min-max"
-	case Percentile:
-		return "percentile"
-	}
-	return fmt.Sprintf("Method(%d)", uint8(m))
-}
 
 // WeightMode says which int8 weights are allowed.
 type WeightMode uint8
@@ -46,27 +29,32 @@ func (w WeightMode) String() string {
 	return fmt.Sprintf("WeightMode(%d)", uint8(w))
 }
 
-// DefaultPercentile is used when Options.Percentile is zero.
-const DefaultPercentile = 99.99
-
-// Options of Quantize; the zero value is min-max ranges and pair-safe weights on all processors.
+// Options of Quantize; the zero value is min-max ranges and pair-safe weights on all processors, from all images.
 type Options struct {
-	Method     Method
-	Percentile float64 // of Method Percentile, above 50, at most 100; 0 is DefaultPercentile
-	Weights    WeightMode
-	Threads    int                   // 0: one per processor
-	Progress   func(done, total int) // called after each calibration image, if set
+	Range   Range  // how activations get their ranges
+	Ranges  []Rule // exceptions; of several that fit a tensor the last one holds
+	Weights WeightMode
+	// Images is how many images of the source are used, drawn by Seed without repetition; 0, or more than there are, is all
+	// of them in their order.
+	Images   int
+	Seed     uint64
+	Threads  int                   // 0: one per processor
+	Progress func(done, total int) // called after each calibration image, if set
 }
 
 func (o Options) withDefaults() (Options, error) {
-	if o.Percentile == 0 {
-		o.Percentile = DefaultPercentile
+	var err error
+	if o.Range, err = o.Range.withDefaults(); err != nil {
+		return o, err
 	}
-	if o.Method > Percentile {
-		return o, fmt.Errorf("quant: unknown calibration method %d", o.Method)
+	o.Ranges = slices.Clone(o.Ranges)
+	for i, r := range o.Ranges {
+		if o.Ranges[i].Range, err = r.Range.withDefaults(); err != nil {
+			return o, err
+		}
 	}
-	if !(o.Percentile > 50 && o.Percentile <= 100) {
-		return o, fmt.Errorf("quant: percentile %g is outside (50, 100]", o.Percentile)
+	if o.Images < 0 {
+		return o, fmt.Errorf("quant: %d calibration images", o.Images)
 	}
 	if o.Weights > Full {
 		return o, fmt.Errorf("quant: unknown weight mode %d", o.Weights)
@@ -78,12 +66,33 @@ func (o Options) withDefaults() (Options, error) {
 }
 
 // describe is what the model file keeps about its calibration.
-func (o Options) describe(images int) string {
-	method := o.Method.String()
-	if o.Method == Percentile {
-		method = fmt.Sprintf("percentile %g", o.Percentile)
+func (o Options) describe(used, available int) string {
+	var b strings.Builder
+	b.WriteString(o.Range.String())
+	for _, r := range o.Ranges {
+		fmt.Fprintf(&b, ", %s for %s", r.Range, r.Pattern)
 	}
-	return fmt.Sprintf("%s, %d images, %s weights, corrected biases", method, images, o.Weights)
+	if used < available {
+		fmt.Fprintf(&b, ", %d of %d images by seed %d", used, available, o.Seed)
+	} else {
+		fmt.Fprintf(&b, ", %d images", used)
+	}
+	fmt.Fprintf(&b, ", %s weights, corrected biases", o.Weights)
+	return b.String()
+}
+
+// selection lists the images to calibrate with.
+func (o Options) selection(available int) []int {
+	if o.Images == 0 || o.Images >= available {
+		all := make([]int, available)
+		for i := range all {
+			all[i] = i
+		}
+		return all
+	}
+	chosen := rand.New(rand.NewPCG(o.Seed, 0)).Perm(available)[:o.Images]
+	slices.Sort(chosen)
+	return chosen
 }
 
 // Source yields calibration images one at a time, so that they never have to be in memory together.

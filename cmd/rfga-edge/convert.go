@@ -29,8 +29,12 @@ type convertCmd struct {
 	Mean      []float32 `placeholder:"R,G,B" help:"Mean of the input's normalisation, of values 0 to 1, where it is not the architecture's own."`
 	Std       []float32 `placeholder:"R,G,B" help:"Standard deviation, likewise."`
 
-	Percentile float64 `default:"100" placeholder:"P" help:"Leave out what lies beyond this percentile of an activation when its range is chosen; 100 leaves out nothing (${default})."`
-	Weights    string  `name:"weights" enum:"pair-safe,full" default:"pair-safe" help:"int8 weights: pair-safe runs fastest on x86, full is a little more accurate (${default})."`
+	Images     int      `default:"0" placeholder:"N" help:"Calibrate with so many of the images, drawn by --seed; 0: all of them."`
+	Seed       uint64   `default:"1" placeholder:"N" help:"Seed of --images (${default})."`
+	Method     string   `default:"min-max" placeholder:"M" help:"How the range of an activation follows from what was seen: min-max, percentile[:P], mse, entropy or average (${default}). docs/quantization.md compares them."`
+	MethodFor  []string `sep:"none" placeholder:"NAME=M" help:"Another method for the activations whose name, or whose operator's, is NAME; '*' stands for any text. May be repeated."`
+	Percentile float64  `default:"100" placeholder:"P" help:"Short for --method percentile:P."`
+	Weights    string   `name:"weights" enum:"pair-safe,full" default:"pair-safe" help:"int8 weights: pair-safe runs fastest on x86, full is a little more accurate (${default})."`
 
 	Name      string   `help:"Name of the model; without it the file's."`
 	Source    string   `placeholder:"TEXT" help:"Where the weights come from, to be kept in the model."`
@@ -119,12 +123,19 @@ func (c *convertCmd) check() error {
 		return usage("--input-size %d: 1 to %d", c.InputSize, format.MaxImageSide)
 	case !(c.Percentile > 50 && c.Percentile <= 100):
 		return usage("--percentile %g: above 50, at most 100", c.Percentile)
+	case c.Percentile < 100 && c.Method != "min-max":
+		return usage("--percentile is short for --method percentile:%g: give one of the two", c.Percentile)
+	case c.Images < 0:
+		return usage("--images %d: 1 or more; 0 for all", c.Images)
 	case c.Mean != nil && len(c.Mean) != 3 || c.Std != nil && len(c.Std) != 3:
 		return usage("--mean and --std take three numbers, as in 0.485,0.456,0.406")
 	case c.Threshold != nil && !(*c.Threshold >= 0 && *c.Threshold <= 1):
 		return usage("--threshold %g: 0 to 1", *c.Threshold)
 	case c.Threads < 0 || c.Threads > runtime.MaxThreads:
 		return usage("--threads %d: 0 to %d", c.Threads, runtime.MaxThreads)
+	}
+	if _, err := c.ranges(); err != nil {
+		return err
 	}
 	for i := range c.Mean {
 		if !(c.Mean[i] > -1e3 && c.Mean[i] < 1e3) {
@@ -169,16 +180,40 @@ func (c *convertCmd) override(m *format.Model) {
 	}
 }
 
+// ranges are the options that say how activations get their ranges.
+func (c *convertCmd) ranges() (o quant.Options, err error) {
+	method := c.Method
+	if c.Percentile < 100 {
+		method = fmt.Sprintf("percentile:%g", c.Percentile)
+	}
+	if o.Range, err = quant.ParseRange(method); err != nil {
+		return o, usage("--method %v", err)
+	}
+	for _, rule := range c.MethodFor {
+		name, method, ok := strings.Cut(rule, "=")
+		if !ok || name == "" {
+			return o, usage("--method-for %s: want NAME=METHOD, as in '_blocks.3.*=mse'", rule)
+		}
+		r, err := quant.ParseRange(method)
+		if err != nil {
+			return o, usage("--method-for %v", err)
+		}
+		o.Ranges = append(o.Ranges, quant.Rule{Pattern: name, Range: r})
+	}
+	return o, nil
+}
+
 func (c *convertCmd) quantize(e *env, m *format.Model) (*format.Model, []string, error) {
 	src, err := openCalibration(c.Calibrate, m)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer src.Close()
-	o := quant.Options{Method: quant.MinMax, Threads: c.Threads}
-	if c.Percentile < 100 {
-		o.Method, o.Percentile = quant.Percentile, c.Percentile
+	o, err := c.ranges()
+	if err != nil {
+		return nil, nil, err
 	}
+	o.Threads, o.Images, o.Seed = c.Threads, c.Images, c.Seed
 	if c.Weights == "full" {
 		o.Weights = quant.Full
 	}
