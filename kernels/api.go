@@ -13,10 +13,11 @@ const Slack = 64
 
 // A Stage is one data-parallel step of an operator. Run computes units lo..hi-1 with tmp as private scratch of at least
 // Scratch bytes (64-byte aligned); units may be computed in any order, by any number of goroutines, with the same bits.
-// It does not allocate.
+// It does not allocate. A call for less than Grain units is a waste: it repeats work that a longer one does once.
 type Stage struct {
 	Name    string
 	Units   int
+	Grain   int // 0 is 1
 	Scratch int
 	Run     func(io *IO, lo, hi int, tmp []byte)
 }

@@ -101,12 +101,16 @@ func newConvI8(c *ConvI8, available ISA, l2 int, raw bool) (*convI8, error) {
 }
 
 func (g *convI8) prepared() *Prepared {
-	units := ceilDiv(g.rows, g.tile)
+	units, grain := ceilDiv(g.rows, g.tile), 2
 	if g.nSplit {
+		grain = units // a panel
+		if !g.inPlace {
+			grain *= 4 // gathered rows are to meet some
+		}
 		units *= g.groups * g.panels
 	}
 	return &Prepared{
-		Stages: []Stage{{Name: "conv", Units: units, Scratch: g.block.size, Run: g.run}},
+		Stages: []Stage{{Name: "conv", Units: units, Grain: grain, Scratch: g.block.size, Run: g.run}},
 		Kernel: g.family[0].Name,
 		Why:    g.why,
 		MACs:   int64(g.rows) * int64(g.out.C) * int64(g.win.KH*g.win.KW*g.gi),

@@ -342,13 +342,13 @@ func (g *winoI8) prepared() *Prepared {
 		Packed: 2*len(g.stored) + len(g.packed) + 12*len(g.bias),
 	}
 	if g.stored != nil {
-		p.Stages = []Stage{{Name: "winograd", Units: g.tiles, Scratch: g.block.size, Run: g.runTiles}}
+		p.Stages = []Stage{{Name: "winograd", Units: g.tiles, Grain: 4 * g.family[0].MR, Scratch: g.block.size, Run: g.runTiles}}
 		return p
 	}
 	p.Inner = []int{g.block.count * g.block.vBytes}
 	p.Stages = []Stage{
 		{Name: "winograd input", Units: g.tiles, Scratch: g.block.size, Run: g.runInput},
-		{Name: "winograd", Units: g.panels * g.block.count, Scratch: g.block.size, Run: g.runPanels},
+		{Name: "winograd", Units: g.panels * g.block.count, Grain: g.block.count, Scratch: g.block.size, Run: g.runPanels},
 	}
 	return p
 }
