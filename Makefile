@@ -4,7 +4,7 @@ export CGO_ENABLED := 0
 
 PHOTO ?= testdata/photos/panda.jpg
 
-.PHONY: demo test build generate ci ci-full default-model fmt mca peers peers-setup
+.PHONY: demo test build generate ci ci-full default-model fmt mca peers peers-avx2 peers-setup
 .DEFAULT_GOAL := build
 
 build: ## the command, ./rfga-edge
@@ -29,8 +29,11 @@ fmt:
 default-model: build ## rebuild defaultmodel/default.rfga from its published weights
 	sh defaultmodel/build/build.sh
 
-peers-setup: ## install other runtimes and make the models to compare with: make peers-setup PEERS=DIR
-	sh cmd/rfga-edge/peers/setup.sh $(or $(PEERS),$(error PEERS=DIR is missing))
+peers-setup: ## install other runtimes and make the models to compare with: make peers-setup PEERS=DIR [ALL=1]
+	sh cmd/rfga-edge/peers/setup.sh $(or $(PEERS),$(error PEERS=DIR is missing)) $(if $(ALL),all)
+
+peers-avx2: ## copies of the peers that use AVX2 and nothing newer, for make peers PEERS=DIR/avx2: make peers-avx2 PEERS=DIR
+	python3 cmd/rfga-edge/peers/avx2only.py $(or $(PEERS),$(error PEERS=DIR is missing))
 
 peers: build ## measure them and us in turn, and write the table into BENCHMARKS.md: make peers PEERS=DIR
 	$(or $(PEERS),$(error PEERS=DIR is missing))/v_ort/bin/python cmd/rfga-edge/peers/bench.py $(PEERS) --rfga ./rfga-edge $(PEERS_FLAGS)

@@ -1,12 +1,13 @@
 """Measures rfga-edge beside the peers that are installed in DIR, on the same models, and writes DIR/peers.json.
 
-usage: bench.py DIR --rfga PATH [--models M,M] [--rounds N] [--secs S] [--threads 1,2] [--only TEXT,TEXT] [--cold N]
+usage: bench.py DIR --rfga PATH [--models M,M] [--rounds N] [--secs S] [--threads 1,2] [--only TEXT,TEXT] [--cold N] [--add]
 
 Every contestant of a model is visited in every round, in a new order, so that the machine's drift and its other users hit all
 alike; figures are medians over all rounds. A peer lives in a process of its own (worker.py) that waits between its turns;
 rfga-edge is started for each. Nothing else should run meanwhile: the share of stolen time and the load are in the result.
 Before, models are converted with the first 12 calibration images, which is what the peers got, and outputs are compared with
-the stored float32 ones.
+the stored float32 ones. With --add, models that an earlier run has measured stay in the result, so that a long run can be done in
+parts. In a folder that avx2only.py has made, everyone is held to AVX2.
 """
 import argparse
 import json
@@ -42,6 +43,17 @@ PEERS = [  # runtime, form, environment in DIR, file in DIR/models
 ]
 
 
+def held(folder):
+    """What keeps peers to AVX2 in a folder made by avx2only.py, else None."""
+    library = os.path.abspath(f"{folder}/avx2only.so")
+    return library if os.path.exists(library) else None
+
+
+def our_environment(folder):
+    """What holds rfga-edge to the same."""
+    return dict(os.environ, RFGA_DISABLE="avx512,avxvnni") if held(folder) else None
+
+
 class Peer:
     """A process that speaks worker.py's protocol."""
 
@@ -49,9 +61,10 @@ class Peer:
         self.runtime, self.form, self.threads, self.times = runtime, form, threads, []
         self.command = [f"{folder}/{env}/bin/python", WORKER, runtime, f"{folder}/models/{file.format(model)}", str(threads),
                         f"{folder}/models/{model}.input.npy"]
+        self.env = dict(os.environ, LD_PRELOAD=held(folder)) if held(folder) else None
 
     def start(self):
-        self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=self.env)
         for line in self.process.stdout:
             if line.startswith("READY"):
                 self.info = json.loads(line[5:])
@@ -95,6 +108,7 @@ class Ours:
     def __init__(self, program, folder, model, threads, form):
         self.runtime, self.form, self.threads, self.times = OURS, form, threads, []
         self.program, self.model, self.input = program, f"{folder}/models/{model}.{form}.rfga", f"{folder}/models/{model}.input.npy"
+        self.env = our_environment(folder)
 
     def start(self):
         self.info = self.bench(0.01)
@@ -102,7 +116,7 @@ class Ours:
 
     def bench(self, seconds):
         command = [self.program, "bench", self.model, "--threads", str(self.threads), "--seconds", str(seconds), "--json"]
-        r = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+        r = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, env=self.env).stdout)
         return {k: r[k] for k in ("times_ms", "cold_s", "peak_rss_mib", "version", "isa")}
 
     def warm_up(self):
@@ -202,10 +216,10 @@ def measure(args, model, macs):
     return dict(macs=macs, steal=round(steal, 1), load=round(load, 1), rows=rows)
 
 
-def peaks(program):
+def peaks(program, folder):
     """What one core can multiply, in GMAC/s, by kind of operand."""
     command = [program, "bench", "kernels", "--op", "gemm,gemmf32", "--seconds", "0.002", "--json"]
-    r = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)["peaks_gmac_per_s"]
+    r = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, env=our_environment(folder)).stdout)["peaks_gmac_per_s"]
     kinds = {"int8": "u8s8", "fp32": "f32"}
     return {kind: max((v for name, v in r.items() if name.startswith(prefix)), default=None) for kind, prefix in kinds.items()}
 
@@ -227,6 +241,7 @@ def main():
     p.add_argument("--threads", type=lambda s: [int(t) for t in s.split(",")], default=[1, 2])
     p.add_argument("--only", default="")
     p.add_argument("--cold", type=int, default=3)
+    p.add_argument("--add", action="store_true")
     args = p.parse_args()
     args.rfga = os.path.abspath(args.rfga)
     with open(f"{args.folder}/models/models.json") as f:
@@ -235,7 +250,11 @@ def main():
     for m in models:
         convert(args.rfga, args.folder, m, info[m]["size"])
     result = dict(when=time.strftime("%F"), cpu=cpu_name(), cores=os.cpu_count(), system=f"{platform.system()} {platform.release()}",
-                  python=platform.python_version(), rounds=args.rounds, secs=args.secs, threads=args.threads, peaks=peaks(args.rfga), models={})
+                  python=platform.python_version(), rounds=args.rounds, secs=args.secs, threads=args.threads, peaks=peaks(args.rfga, args.folder),
+                  held="AVX2" if held(args.folder) else None, models={})
+    if args.add and os.path.exists(f"{args.folder}/peers.json"):
+        with open(f"{args.folder}/peers.json") as f:
+            result["models"] = json.load(f)["models"]
     for m in models:
         result["models"][m] = measure(args, m, info[m]["macs"])
         with open(f"{args.folder}/peers.json", "w") as f:

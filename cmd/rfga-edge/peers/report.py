@@ -87,11 +87,12 @@ def section(result):
     versions = sorted({f"{r['runtime']} {r['version']}" for r in rows})
     isa = next((r["isa"] for r in rows if r["isa"]), "?")
     peaks = ", ".join(f"{k} {v:.1f}" for k, v in result["peaks"].items() if v)
+    held = "\nPeers choose kernels by the CPUID instruction; here it was answered without AVX-512 and AVX-VNNI for all (avx2only.py).\n" if result["held"] else ""
     quiet = "; ".join(f"{name} {m['steal']} %, {m['load']}" for name, m in result["models"].items())
     return f"""{heading(result)}
 {result['when']}, {result['cores']} processors, {result['system']}, {isa}. {', '.join(versions)}. Peak of one core, GMAC/s: {peaks}.
 {result['rounds']} rounds of {result['secs']} s for each contestant. Time stolen by other guests of the machine and load average: {quiet}.
-
+{held}
 ### int8
 
 {ratios(result, 'int8')}
@@ -112,7 +113,7 @@ Correlations are with the float32 outputs of ONNX Runtime, of maps each less its
 
 
 def heading(result):
-    return f"## {result['cpu']}\n"
+    return f"## {result['cpu']}{', held to ' + result['held'] if result['held'] else ''}\n"
 
 
 def main(source, target):
