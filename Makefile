@@ -4,7 +4,8 @@ export CGO_ENABLED := 0
 
 PHOTO ?= testdata/photos/panda.jpg
 
-.PHONY: demo test build generate ci ci-full default-model fmt mca peers peers-avx2 peers-setup
+# No target is a file.
+.PHONY: $(shell sed -n 's/^\([a-z0-9-]*\):.*/\1/p' Makefile)
 .DEFAULT_GOAL := build
 
 build: ## the command, ./rfga-edge
@@ -19,6 +20,11 @@ test: ## all tests of this machine
 
 generate: ## write asm/*.s and their stubs again from asm/_gen
 	go generate ./asm
+
+plugin: ## rfga-edge.wasm with the embedded model, rfga-edge-nomodel.wasm without, and rfga-edge-nosimd.wasm for hosts without SIMD
+	GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared -trimpath -ldflags='-s -w' -tags defaultmodel -o rfga-edge.wasm ./plugin/module
+	GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared -trimpath -ldflags='-s -w' -o rfga-edge-nomodel.wasm ./plugin/module
+	GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared -trimpath -ldflags='-s -w' -tags defaultmodel,purego -o rfga-edge-nosimd.wasm ./plugin/module
 
 mca: ## cycles per product of the arm64 inner loops by llvm-mca, as in asm/_gen/mca/REPORT.md
 	cd asm/_gen && go run ./mca

@@ -20,6 +20,8 @@ var allowed = map[string][]string{
 	"runtime":        {"runtime/format", "rfga", "kernels", "asm"},
 	".":              {"runtime", "runtime/format", "rfga", "frame", "kernels", "asm"},
 	"defaultmodel":   {".", "runtime", "runtime/format", "rfga", "frame", "kernels", "asm"},
+	"plugin/guest":   {".", "runtime", "runtime/format", "rfga", "frame", "kernels", "asm"},
+	"plugin":         {".", "runtime", "runtime/format", "rfga", "frame", "kernels", "asm"},
 	"quant":          {"runtime", "runtime/format", "rfga", "kernels", "asm"},
 	"convert":        {"quant", "runtime", "runtime/format", "rfga", "kernels", "asm"},
 }
@@ -34,6 +36,8 @@ var external = map[string][]string{
 	"runtime":        {"golang.org/x/sys", "github.com/klauspost/cpuid"},
 	".":              {"golang.org/x/sys", "github.com/klauspost/cpuid", "golang.org/x/image"},
 	"defaultmodel":   {"golang.org/x/sys", "github.com/klauspost/cpuid", "golang.org/x/image"},
+	"plugin/guest":   {"golang.org/x/sys", "github.com/klauspost/cpuid", "golang.org/x/image"},
+	"plugin":         {"golang.org/x/sys", "github.com/klauspost/cpuid", "golang.org/x/image", "github.com/tetratelabs/wazero"},
 	"quant":          {"golang.org/x/sys", "github.com/klauspost/cpuid", "gonum.org/v1/gonum"},
 	"convert":        {"golang.org/x/sys", "github.com/klauspost/cpuid", "gonum.org/v1/gonum", "google.golang.org/protobuf"},
 }

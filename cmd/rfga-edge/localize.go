@@ -61,6 +61,7 @@ func (c *localizeCmd) Run(e *env) error {
 	defer session.Close()
 
 	l := &localizer{env: e, model: model, session: session, sources: listSources(c.Images)}
+	l.look = l.one
 	l.print = l.textPrinter()
 	if c.JSON {
 		l.print = l.printRecord
@@ -118,6 +119,7 @@ type localizer struct {
 	overlays *outdir.Dir
 	heats    *outdir.Dir
 	print    func(*finding) error
+	look     func(source, *finding)
 	record   rfgaedge.Record
 }
 
@@ -127,14 +129,18 @@ type finding struct {
 	err    error // then the rest is empty
 	result *rfgaedge.Result
 	decode time.Duration
-	files  []string // written for it
+	files  []string         // written for it
+	record *rfgaedge.Record // where it came ready from elsewhere
 }
 
 func (l *localizer) all() error {
 	worst := exitOK
 	var result rfgaedge.Result
 	for _, s := range l.sources {
-		f := l.one(s, &result)
+		f := finding{source: s, result: &result}
+		if f.err = l.ctx.Err(); f.err == nil {
+			l.look(s, &f)
+		}
 		if errors.Is(f.err, context.Canceled) {
 			return f.err
 		}
@@ -149,23 +155,19 @@ func (l *localizer) all() error {
 	return nil
 }
 
-func (l *localizer) one(s source, r *rfgaedge.Result) (f finding) {
-	f = finding{source: s, result: r}
-	if f.err = l.ctx.Err(); f.err != nil {
-		return f
-	}
+// one localizes a source in this process.
+func (l *localizer) one(s source, f *finding) {
 	begin := time.Now()
 	img, err := s.decode(l.in)
 	if err != nil {
 		f.err = err
-		return f
+		return
 	}
 	f.decode = time.Since(begin)
 	picture := &rfgaedge.Frame{Format: rfgaedge.RGB24, Width: img.W, Height: img.H, Planes: [3][]byte{img.Pix}}
-	if f.err = l.session.Localize(l.ctx, picture, r); f.err == nil {
-		f.err = l.draw(&f, img)
+	if f.err = l.session.Localize(l.ctx, picture, f.result); f.err == nil {
+		f.err = l.draw(f, img)
 	}
-	return f
 }
 
 // draw writes the pictures that were asked for. The heat is that of the first class located.

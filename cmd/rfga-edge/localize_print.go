@@ -22,6 +22,9 @@ func (l *localizer) printRecord(f *finding) error {
 	if f.err != nil {
 		return printJSON(l.out, errorRecord{1, f.source.name, f.source.cause(f.err)})
 	}
+	if f.record != nil {
+		return printJSON(l.out, f.record)
+	}
 	l.model.Fill(&l.record, f.source.name, f.result, f.decode)
 	return printJSON(l.out, &l.record)
 }

@@ -29,6 +29,7 @@ type cli struct {
 	Inspect  inspectCmd  `cmd:"" help:"Show what a model holds and how it runs on this machine."`
 	Bench    benchCmd    `cmd:"" help:"Measure how fast a model runs on this machine."`
 	Selftest selftestCmd `cmd:"" help:"Compare every kernel of this CPU with the portable one."`
+	Plugin   pluginCmd   `cmd:"" help:"Use the WebAssembly module."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
 }
 

@@ -340,3 +340,16 @@ func TestDefaultModel(t *testing.T) {
 		t.Errorf("%s", out)
 	}
 }
+
+func TestPluginRefuses(t *testing.T) {
+	dir := t.TempDir()
+	text := filepath.Join(dir, "p.wasm")
+	if err := os.WriteFile(text, []byte("no module"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, exitUsage, "plugin", "localize", "x.jpg")
+	expect(t, exitUsage, "plugin", "localize", "--plugin", text, "--topk", "0", "x.jpg")
+	expect(t, exitUsage, "plugin", "localize", "--plugin", text, "--memory", "5000", "x.jpg")
+	expect(t, exitIO, "plugin", "localize", "--plugin", filepath.Join(dir, "none.wasm"), "x.jpg")
+	expect(t, exitModel, "plugin", "localize", "--plugin", text, "x.jpg")
+}
