@@ -9,6 +9,7 @@ import (
 
 	"github.com/rfga-edge/rfga-edge/convert/checkpoint"
 	"github.com/rfga-edge/rfga-edge/convert/onnx"
+	"github.com/rfga-edge/rfga-edge/convert/tflite"
 	"github.com/rfga-edge/rfga-edge/runtime/format"
 )
 
@@ -26,7 +27,7 @@ type Options struct {
 	Note func(string)
 }
 
-// Load reads trained weights, PyTorch's .pth and .pt, .safetensors or .onnx by content, into a float32 model, or an int8 model if
+// Load reads trained weights, PyTorch's .pth and .pt, .safetensors, .onnx or .tflite by content, into a float32 model, or an int8 model if
 // the file is quantized: see IsQuantized. An error names the file, and lists every tensor that does not fit the architecture at once.
 func Load(path string, o Options) (*format.Model, error) {
 	if o.Name == "" {
@@ -62,7 +63,7 @@ func IsQuantized(m *format.Model) bool { return m.Tensors[m.Input].DType == form
 // MayBeQuantized says whether a file is of a kind that holds quantized models, so that only reading it can tell.
 func MayBeQuantized(path string) bool {
 	head, err := readHead(path)
-	return err == nil && !checkpoint.Sniff(head) && onnx.Sniff(head)
+	return err == nil && !checkpoint.Sniff(head) && (tflite.Sniff(head) || onnx.Sniff(head))
 }
 
 func load(path string, o Options) (*format.Model, error) {
@@ -71,8 +72,12 @@ func load(path string, o Options) (*format.Model, error) {
 		return nil, err
 	}
 	// Checkpoints first: what they begin with is certain, while ONNX has no magic number.
-	if !checkpoint.Sniff(head) && onnx.Sniff(head) {
-		return loadONNX(path, o)
+	switch {
+	case checkpoint.Sniff(head):
+	case tflite.Sniff(head):
+		return loadGraph(path, o, "a LiteRT file", tflite.Import)
+	case onnx.Sniff(head):
+		return loadGraph(path, o, "an ONNX file", onnx.Import)
 	}
 	ck, err := checkpoint.Open(path)
 	if err != nil {

@@ -18,7 +18,7 @@ import (
 )
 
 type convertCmd struct {
-	File      string `arg:"" optional:"" name:"weights" help:"PyTorch checkpoint (.pth, .pt), .safetensors or .onnx, recognised by content."`
+	File      string `arg:"" optional:"" name:"weights" help:"PyTorch checkpoint (.pth, .pt), .safetensors, .onnx or .tflite, recognised by content."`
 	Output    string `short:"o" placeholder:"M.rfga" help:"Model to write."`
 	Precision string `enum:"int8,fp16,fp32" default:"int8" help:"int8, fp16 or fp32 (${default}). int8 needs --calibrate, unless the file is quantized."`
 	Calibrate string `placeholder:"DIR|X.npy" help:"Images like those the model will see: a folder (the images directly in it), or normalised float32 of shape N,3,H,W."`
@@ -56,7 +56,7 @@ const fewNotes = 4
 func (*convertCmd) Help() string {
 	return `The model appears under its name only when it is complete. A checkpoint's code is not executed: only tensors are read.
 
-A file that is quantized (ONNX with QuantizeLinear or QLinear operators) becomes an int8 model with its own scales and integers; with --calibrate,
+A file that is quantized (ONNX with QuantizeLinear or QLinear operators, .tflite of integers) becomes an int8 model with its own scales and integers; with --calibrate,
 and for fp16 and fp32, it is taken as the float model that it stands for.`
 }
 
