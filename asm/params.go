@@ -31,3 +31,10 @@ type Attention struct {
 	ZeroOut int32   // 24: plus 128
 	Round   int32   // 28: one half, 8192
 }
+
+// Scan is what a pass over weights finds out. Assembly writes the fields by offset; a test holds them in place.
+type Scan struct {
+	Pos, Neg int32 // 0, 4: sums of the positive weights, and of the negative ones without sign
+	Over     int32 // 8: 1 if such a sum of a pair of neighbours is above 128, else 0
+	Low      int32 // 12: 1 if a weight is -128, else 0
+}

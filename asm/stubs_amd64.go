@@ -547,6 +547,33 @@ func U8S16AttendAVX2(dst *byte, a *byte, gh *int32, gw *int16, pixels int, n int
 //go:noescape
 func U8S16AttendAVX512(dst *byte, a *byte, gh *int32, gw *int16, pixels int, n int, p *Attention)
 
+// S8ScanAVX2 fills in s for the n weights at w; n is a multiple of 32, from 32 to 1<<20.
+//
+//	s.Pos, s.Neg = the sum of the positive weights, and of the negative ones without sign
+//	s.Over = 1 if the same of some pair w[2*i], w[2*i+1] is above 128, else 0
+//	s.Low = 1 if a weight is -128, else 0
+//
+//go:noescape
+func S8ScanAVX2(w *int8, n int, s *Scan)
+
+// S8Spread8x4AVX2 lays out groups of 4 weights of 8 columns: for j < 8, g < groups, t < 4:
+//
+//	dst[step*g+4*j+t] = src[lda*j+4*g+t]
+//
+// groups is a multiple of 16, and at least 16.
+//
+//go:noescape
+func S8Spread8x4AVX2(dst *int8, step int, src *int8, lda int, groups int)
+
+// S8Spread8x2AVX2 lays out groups of 2 weights of 8 columns: for j < 8, g < groups, t < 2:
+//
+//	dst[step*g+2*j+t] = src[lda*j+2*g+t]
+//
+// groups is a multiple of 16, and at least 16.
+//
+//go:noescape
+func S8Spread8x2AVX2(dst *int8, step int, src *int8, lda int, groups int)
+
 // S16S16Gemm14x32c2AVX512VNNI is a 14x32 tile: for i < 14, j < 32:
 //
 //	c[32*i+j] = sum over t < k of int32(a[i*lda...][t]) * int32(b[64*(t/2)+2*j+t%2])

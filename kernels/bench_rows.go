@@ -97,6 +97,24 @@ func (b *benches) rows(op string, s BenchShape) {
 		p := benchRequant()
 		kind := map[string][]Row[binaryFunc]{"add": adders, "mul": mulers}[op]
 		benchRows(b, kind, n, func(f binaryFunc) { f(&z[0], &x[0], &y[0], n, p) })
+	case "scan":
+		k := ceilDiv(s.K, scanBlock) * scanBlock
+		w := filled[int8](k * s.N)
+		benchRows(b, scanners, k*s.N, func(f scanFunc) {
+			for j := range s.N {
+				f(&w[j*k], k)
+			}
+		})
+	case "spread":
+		k, columns := ceilDiv(s.K, 4*spreadGroups)*4*spreadGroups, ceilDiv(s.N, spreadColumns)*spreadColumns
+		w, dst := filled[int8](k*columns), aligned[int8](k*spreadColumns)
+		for kr, rows := range map[int][]Row[spreadFunc]{2: spreaders2, 4: spreaders4} {
+			benchRows(b, rows, columns*k, func(f spreadFunc) {
+				for j := 0; j < columns; j += spreadColumns {
+					f(&dst[0], spreadColumns*kr, &w[j*k], k, k/kr)
+				}
+			})
+		}
 	case "attend":
 		gh, gw := filled[int32](s.N), filled[int16](n)
 		p := &asm.Attention{Zero: 128, A: 1 << 14, B: 1 << 14, Mult: 1, Lo: -100, Hi: 100, ZeroOut: 128, Round: 8192}

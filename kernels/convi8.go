@@ -277,25 +277,27 @@ func (g *convI8) pack(c *ConvI8, p *proof, mult []float32) error {
 	if run != g.gi || !natural {
 		buf, filter = make([]int8, nr*g.k), make([]int8, taps*g.gi)
 	}
-	columns := make([][]int8, 0, nr)
 	for panel := range g.groups * g.panels {
-		first := panel/g.panels*g.go_ + panel%g.panels*nr
-		columns = columns[:0]
-		for o := first; o < min(first+nr, (panel/g.panels+1)*g.go_); o++ {
-			var k []int8
-			if buf != nil {
-				k = buf[(o-first)*g.k:][:g.k]
-			}
-			if natural {
-				k = c.filter(k, o, taps, g.gi, run)
-			} else {
-				g.order.arrange(k, c.filter(filter, o, taps, g.gi, run), &g.win, g.gi)
-			}
-			columns = append(columns, k)
+		first, end := panel/g.panels*g.go_+panel%g.panels*nr, (panel/g.panels+1)*g.go_
+		n := min(nr, end-first)
+		for o := first; o < first+n; o++ {
 			at := panel*nr + o - first
 			g.bias[at], g.mult[at] = foldBias(c.Bias, o, c.ZeroIn, main.A.Bias(), p.sums[o]), mult[o]
 		}
-		packPanel(g.packed[panel*g.panelLen:][:g.panelLen], columns, nr, kr)
+		columns := buf
+		switch {
+		case buf == nil: // as they lie there
+			columns = c.Weights[first*g.k:]
+		case natural:
+			for j := range n {
+				c.filter(buf[j*g.k:][:g.k], first+j, taps, g.gi, run)
+			}
+		default:
+			for j := range n {
+				g.order.arrange(buf[j*g.k:][:g.k], c.filter(filter, first+j, taps, g.gi, run), &g.win, g.gi)
+			}
+		}
+		packPanel(g.packed[panel*g.panelLen:][:g.panelLen], columns, g.k, n, g.k, nr, kr)
 	}
 
 	runs := g.win.KW
@@ -317,14 +319,4 @@ func (g *convI8) pack(c *ConvI8, p *proof, mult []float32) error {
 func at[T any](s []T, i int) *T {
 	var t T
 	return (*T)(unsafe.Add(unsafe.Pointer(unsafe.SliceData(s)), i*int(unsafe.Sizeof(t))))
-}
-
-// aligned returns n elements on a 64-byte boundary, so that full-width loads of packed weights touch one cache line, and
-// with Slack behind them.
-func aligned[T any](n int) []T {
-	var t T
-	size := int(unsafe.Sizeof(t))
-	s := make([]T, n+(64+Slack)/size)
-	skip := -int(uintptr(unsafe.Pointer(unsafe.SliceData(s)))) & 63
-	return s[skip/size:][:n:n]
 }

@@ -54,6 +54,9 @@ func eachRow(add func(op, name string, isa ISA)) {
 	listRows("add", adders, add)
 	listRows("mul", mulers, add)
 	listRows("attend", attenders, add)
+	listRows("scan", scanners, add)
+	listRows("spread", spreaders4, add)
+	listRows("spread", spreaders2, add)
 }
 
 func listRows[F any](op string, rows []Row[F], add func(op, name string, isa ISA)) {

@@ -27,3 +27,15 @@ var archDepthwises3x3 = []Depthwise3x3{
 	{Depthwise{"u8s16_depthwise3x3s1_16c2_avx2", AVX2, 16, 2, U8, S16, nil, false, 14, asm.U8S16Depthwise3x3s116c2AVX2}, 1},
 	{Depthwise{"u8s16_depthwise3x3s2_16c2_avx2", AVX2, 16, 2, U8, S16, nil, false, 12, asm.U8S16Depthwise3x3s216c2AVX2}, 2},
 }
+
+// Rates are weights per cycle.
+var (
+	archScanners   = []Row[scanFunc]{{"s8_scan_avx2", AVX2, 10, scanAVX2}}
+	archSpreaders4 = []Row[spreadFunc]{{"s8_spread_8x4_avx2", AVX2, 12, asm.S8Spread8x4AVX2}}
+	archSpreaders2 = []Row[spreadFunc]{{"s8_spread_8x2_avx2", AVX2, 10, asm.S8Spread8x2AVX2}}
+)
+
+func scanAVX2(w *int8, n int) (s asm.Scan) {
+	asm.S8ScanAVX2(w, n, &s)
+	return s
+}

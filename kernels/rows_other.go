@@ -14,3 +14,9 @@ var (
 )
 
 var archDepthwises3x3 []Depthwise3x3
+
+var (
+	archScanners   []Row[scanFunc]
+	archSpreaders4 []Row[spreadFunc]
+	archSpreaders2 []Row[spreadFunc]
+)

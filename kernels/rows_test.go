@@ -252,7 +252,7 @@ func FuzzRows(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, kind uint8, a, b uint64) {
 		seed := func() *rand.Rand { return rand.New(rand.NewPCG(a, b)) }
-		switch kind % 7 {
+		switch kind % 10 {
 		case 0:
 			fuzzRows(t, summers, seed, checkSum)
 		case 1:
@@ -267,6 +267,12 @@ func FuzzRows(f *testing.F) {
 			fuzzRows(t, attenders, seed, checkAttend)
 		case 6:
 			fuzzRows(t, rounders, seed, checkRound)
+		case 7:
+			fuzzRows(t, scanners, seed, checkScanner)
+		case 8:
+			fuzzRows(t, spreaders4, seed, checkSpreader(4))
+		case 9:
+			fuzzRows(t, spreaders2, seed, checkSpreader(2))
 		}
 	})
 }
@@ -288,6 +294,9 @@ func TestChooseRow(t *testing.T) {
 	checkChosen(t, adders)
 	checkChosen(t, mulers)
 	checkChosen(t, attenders)
+	checkChosen(t, scanners)
+	checkChosen(t, spreaders4)
+	checkChosen(t, spreaders2)
 }
 
 func checkChosen[F any](t *testing.T, rows []Row[F]) {

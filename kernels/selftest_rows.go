@@ -56,6 +56,18 @@ func selfTestRows(tell func(kernel string, err error)) {
 	selfTestRow(tell, attenders, func(f attendFunc, n int) []byte {
 		return bytesOf(func(y []byte, n int) { f(&y[0], &a[0], &gh[0], &gw[0], 2, n, att) })(n)
 	})
+	w := view[int8](a)
+	selfTestRow(tell, scanners, func(f scanFunc, n int) []asm.Scan {
+		return []asm.Scan{f(&w[0], ceilDiv(n, scanBlock)*scanBlock)}
+	})
+	for kr, rows := range map[int][]Row[spreadFunc]{2: spreaders2, 4: spreaders4} {
+		selfTestRow(tell, rows, func(f spreadFunc, n int) []int8 {
+			const groups = 2 * spreadGroups
+			y := make([]int8, groups*(spreadColumns*kr+n))
+			f(&y[0], spreadColumns*kr+n, &w[0], kr*groups+1, groups)
+			return y
+		})
+	}
 }
 
 // selfTestRow tells about every runnable row; call runs a row over n elements and returns all that it may have written.

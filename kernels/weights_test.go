@@ -1,10 +1,14 @@
 package kernels
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"unsafe"
+
+	"github.com/rfga-edge/rfga-edge/asm"
 )
 
 // pairsSafe is the pair rule, pair by pair.
@@ -88,23 +92,92 @@ func TestScanWeights(t *testing.T) {
 	}
 }
 
+func TestScanLayout(t *testing.T) {
+	var s asm.Scan
+	for i, o := range []uintptr{unsafe.Offsetof(s.Pos), unsafe.Offsetof(s.Neg), unsafe.Offsetof(s.Over), unsafe.Offsetof(s.Low)} {
+		if o != uintptr(4*i) {
+			t.Errorf("field %d is at %d, want %d", i, o, 4*i)
+		}
+	}
+}
+
+// checkScanner compares a scanner with the rules, weight by weight. Weights are large, small, or one apart from the limits.
+func checkScanner(t testing.TB, r *rand.Rand, fn scanFunc) {
+	b, g := guardedBytes(r, scanBlock*(1+r.IntN(20)))
+	w := view[int8](b)
+	switch r.IntN(3) {
+	case 0:
+		for i := range w {
+			w[i] = max(w[i]/2, -63)
+		}
+		w[r.IntN(len(w))] = int8(64 + r.IntN(3))
+	case 1:
+		clear(w)
+		w[r.IntN(len(w))] = int8(r.IntN(3) - 128)
+	}
+	var want asm.Scan
+	for i, v := range w {
+		want.Pos, want.Neg = want.Pos+max(int32(v), 0), want.Neg+max(-int32(v), 0)
+		if v == -128 {
+			want.Low = 1
+		}
+		if i%2 == 1 && !pairsSafe(w[i-1:i+1]) {
+			want.Over = 1
+		}
+	}
+	if got := fn(&w[0], len(w)); got != want {
+		t.Errorf("%d weights: %+v, want %+v", len(w), got, want)
+	}
+	g.check(t)
+}
+
+// checkSpreader compares a spreader of groups of kr weights with its definition; the rest of dst must stay as it was.
+func checkSpreader(kr int) func(t testing.TB, r *rand.Rand, fn spreadFunc) {
+	return func(t testing.TB, r *rand.Rand, fn spreadFunc) {
+		groups := spreadGroups * (1 + r.IntN(3))
+		lda := kr*groups + r.IntN(70)
+		step := spreadColumns*kr + r.IntN(3)*r.IntN(70)
+		src, gs := guardedBytes(r, (spreadColumns-1)*lda+kr*groups)
+		dst, gd := guardedBytes(r, (groups-1)*step+spreadColumns*kr)
+		want := bytes.Clone(dst)
+		for j := range spreadColumns {
+			for i := range kr * groups {
+				want[step*(i/kr)+kr*j+i%kr] = src[lda*j+i]
+			}
+		}
+		fn(&view[int8](dst)[0], step, &view[int8](src)[0], lda, groups)
+		if !bytes.Equal(dst, want) {
+			t.Errorf("%d groups, %d apart, of columns %d apart differ", groups, step, lda)
+		}
+		gs.check(t)
+		gd.check(t)
+	}
+}
+
+func TestScanners(t *testing.T) { checkRows(t, scanners, checkScanner) }
+
+func TestSpreaders(t *testing.T) {
+	checkRows(t, spreaders4, checkSpreader(4))
+	checkRows(t, spreaders2, checkSpreader(2))
+}
+
 func TestPackPanel(t *testing.T) {
 	for _, kr := range []int{1, 2, 4, 8} {
-		for _, k := range []int{1, 3, 63, 64, 65, 130} {
-			for _, filled := range []int{1, 5} {
-				const nr = 5
+		for _, k := range []int{1, 3, 63, 64, 65, 128, 130} {
+			for _, filled := range []int{1, 5, 8, 17} {
+				const nr = 18
 				groups := ceilDiv(k, kr)
-				columns := make([][]int8, filled)
-				want := make([]int8, groups*nr*kr)
-				for j := range columns {
+				const lda = 140
+				src, want := make([]int8, filled*lda), make([]int8, groups*nr*kr)
+				for j := range filled {
 					for i := range k {
 						v := int8(7*i + j + 1)
-						columns[j] = append(columns[j], v)
+						src[j*lda+i] = v
 						want[(i/kr*nr+j)*kr+i%kr] = v
 					}
 				}
 				got := make([]int8, len(want))
-				packPanel(got, columns, nr, kr)
+				packPanel(got, src, lda, filled, k, nr, kr)
 				if !slices.Equal(got, want) {
 					t.Error(fmt.Sprintf("kr %d, k %d, %d columns:", kr, k, filled), got, want)
 				}

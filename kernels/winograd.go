@@ -301,10 +301,11 @@ func (g *winoI8) pack(c *ConvI8, p *proof, mult []float32, stored bool) {
 	g.packed = aligned[int8](g.panels * groups * 9 * nr * kr)
 	for first := 0; first < c.Out.C; first += nr {
 		panel := g.packed[first*groups*9*kr:]
+		columns := min(nr, c.Out.C-first)
 		for i := 0; i < c.In.C; i += packBlock {
-			for row := first * 9; row < min(first+nr, c.Out.C)*9; row++ { // output channel and tap
-				w := c.Weights[row*run:][i:min(i+packBlock, c.In.C)]
-				spread(panel[((i/kr*9+row%9)*nr+row/9-first)*kr:], w, kr, 9*nr*kr)
+			for tap := range 9 {
+				w := c.Weights[(first*9+tap)*run+i:]
+				spreadRows(panel[(i/kr*9+tap)*nr*kr:], 9*nr*kr, w, 9*run, columns, min(packBlock, c.In.C-i), kr)
 			}
 		}
 	}

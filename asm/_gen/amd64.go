@@ -40,6 +40,8 @@ var amd64Files = []asmFile{
 	elementwiseAVX2(),
 	attendAVX2(),
 	attendAVX512(),
+	scanAVX2(),
+	spreadAVX2(),
 	gemm16VNNI(),
 	gemm16AVX2(),
 	winoInput(winoAVX2),
@@ -111,10 +113,10 @@ func emitAMD64(f asmFile) ([]byte, error) {
 	return append([]byte(header), bytes.TrimLeft(body, "\n")...), nil
 }
 
-// signature parses a stub's parameters; Requant and Attention are package asm's.
+// signature parses a stub's parameters; types like Requant are package asm's.
 func signature(params string) (*gotypes.Signature, error) {
 	pkg := types.NewPackage("github.com/rfga-edge/rfga-edge/asm", "asm")
-	for _, typ := range []string{"Requant", "Attention", "ClampF32", "Tap"} {
+	for _, typ := range []string{"Requant", "Attention", "Scan", "ClampF32", "Tap"} {
 		name := types.NewTypeName(token.NoPos, pkg, typ, nil)
 		types.NewNamed(name, types.NewStruct(nil, nil), nil)
 		pkg.Scope().Insert(name)

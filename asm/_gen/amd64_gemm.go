@@ -17,12 +17,15 @@ type rowPtrs struct {
 	odd  map[int]reg.GPVirtual
 }
 
-func (b *builder) rowPtrs(rows int) rowPtrs {
-	p := rowPtrs{base: b.arg("a"), odd: map[int]reg.GPVirtual{}}
+func (b *builder) rowPtrs(rows int) rowPtrs { return b.rowsAt("a", "lda", rows) }
+
+// rowsAt is rowPtrs for rows of parameter base, the bytes between them in parameter pitch.
+func (b *builder) rowsAt(base, pitch string, rows int) rowPtrs {
+	p := rowPtrs{base: b.arg(base), odd: map[int]reg.GPVirtual{}}
 	if rows == 1 {
 		return p
 	}
-	p.odd[1] = b.arg("lda")
+	p.odd[1] = b.arg(pitch)
 	for m := 3; m < rows; m += 2 {
 		r := b.GP64()
 		b.LEAQ(operand.Mem{Base: p.odd[m-2], Index: p.odd[1], Scale: 2}, r)

@@ -341,6 +341,8 @@ func classicLayers() layerList {
 	l.add("sum", 1, 784, 2048, "")
 	l.add("avgpoolf32", 1225, 9, 288, "")
 	l.add("attend", 784, 1, 2048, "")
+	l.add("scan", 1, 2304, 256, "")
+	l.add("spread", 1, 2304, 256, "")
 	l.add("attendf32", 784, 1, 2048, "")
 	l.add("sums", 784, 1, 2048, "")
 	l.add("dot", 1000, 1, 2048, "")
