@@ -49,5 +49,5 @@ ci: ## what every submission runs
 	bash .ci/run
 
 ci-full: ci ## the rest: every forged file, longer fuzzing
-	RFGA_EXHAUSTIVE=1 go test -count=1 ./runtime
+	RFGA_EXHAUSTIVE=1 go test -count=1 ./runtime ./convert/onnx
 	FUZZTIME=60s bash .ci/fuzz

@@ -7,8 +7,9 @@
 //	graph.go, fold*.go    names, live nodes in execution order, constant folding (table folds)
 //	view.go, ops*.go      each ONNX operator becomes nodes of a small graph over NHWC activations (table rules);
 //	                      Reshape, Transpose, Squeeze and the like only change the view of an activation
-//	match*.go             patterns: RFGA, swish and its kin, batch normalisation into convolutions, activations into
-//	                      clamps, class activation heads. They see neither node order nor reshapes
+//	arrange.go            moves the data where an operator needs it in another layout than its view has it
+//	match*.go             patterns: RFGA, swish, GELU and their kin, normalisations, batch normalisation into convolutions,
+//	                      activations into clamps, class activation heads. They see neither node order nor reshapes
 //	emit.go               package convert/build makes the model
 //
 // Networks that were quantized before they were exported take the same way, with integers in the place of weights and nodes

@@ -14,14 +14,12 @@ import (
 // against the budget.
 func (n *node) check(b *budget) error {
 	switch d := n.do.(type) {
-	case *convC:
-		return fmt.Errorf("a convolution along the channels is supported as a part of RFGA only, and the nodes around it are not RFGA")
 	case expand:
-		return fmt.Errorf("repeating an activation is supported in front of Add and Mul only")
-	case add:
-		return n.checkBroadcast()
-	case mul:
-		return n.checkBroadcast()
+		return b.take(n.shape[0]+n.shape[1]+n.shape[2], 24)
+	case add, mul:
+		if n.in[0].shape != n.shape && n.in[1].shape != n.shape {
+			return b.take(n.shape[0]+n.shape[1]+n.shape[2], 24)
+		}
 	case mean:
 		if !isGlobalMean(n) {
 			return d.window(n.in[0].shape).check(n)
@@ -55,16 +53,6 @@ func (n *node) check(b *budget) error {
 		}
 	}
 	return nil
-}
-
-// checkBroadcast: one of the inputs must have the shape of the result.
-func (n *node) checkBroadcast() error {
-	if n.in[0].shape == n.shape || n.in[1].shape == n.shape {
-		return nil
-	}
-	a, b := n.in[0].shape, n.in[1].shape
-	return fmt.Errorf("its inputs of %dx%dx%d and %dx%dx%d (HxWxC) are both repeated; that is supported as a part of RFGA only, and the nodes around it are not RFGA",
-		a[0], a[1], a[2], b[0], b[1], b[2])
 }
 
 func checkWindow(n *node, kernel, stride, dilation [2]int, pad [4]int, pooling bool) error {
@@ -115,6 +103,9 @@ func (g *net) emit(name string, o Options) (*format.Model, error) {
 		}
 		if err := e.b.Err(); err != nil {
 			return nil, err
+		}
+		if _, held := n.do.(constant); held {
+			continue
 		}
 		if s := e.b.Shape(y); [3]int{s.H, s.W, s.C} != n.shape {
 			return nil, fmt.Errorf("%s %q: the result is %v, the importer inferred %dx%dx%d; this is a bug in the importer", n.op, n.name, s, n.shape[0], n.shape[1], n.shape[2])
@@ -173,7 +164,7 @@ func (e *emitter) node(n *node) (int, error) {
 	case input:
 		return b.Input(), nil
 	case *conv:
-		w, bias, err := weighted(d.weights, d.post, d.oihw[0])
+		w, bias, err := d.folded()
 		if err != nil {
 			return -1, err
 		}
@@ -201,11 +192,31 @@ func (e *emitter) node(n *node) (int, error) {
 		}
 		return b.RFGA(name, x, w, float32(d.a), float32(d.b)), nil
 	case unary:
-		return b.Unary(name, x, d.f), nil
+		return b.UnaryWith(name, x, d.f, float32(d.a), float32(d.b)), nil
+	case prelu:
+		return b.PReLU(name, x, float32sOf(d.slope)), nil
+	case constant:
+		return -1, nil // whoever reads it has it
 	case add:
-		return e.clamped(b.Add(name, x, e.at[n.in[1]], build.ActNone), d.clip), nil
+		return e.clamped(e.binary(n, name, b.Add, b.AddConst), d.clip), nil
 	case mul:
-		return e.clamped(b.Mul(name, x, e.at[n.in[1]], build.ActNone), d.clip), nil
+		return e.clamped(e.binary(n, name, b.Mul, b.MulConst), d.clip), nil
+	case expand:
+		return e.expanded(name, x, n.shape), nil
+	case gather:
+		return b.Gather(name, x, int(d.axis)+1, d.index), nil
+	case permute:
+		return b.Permute(name, x, d.dims, d.perm, build.Shape{H: n.shape[0], W: n.shape[1], C: n.shape[2]}), nil
+	case normalize:
+		axis := 3
+		if d.all {
+			axis = 1
+		}
+		post := d.post
+		if len(post.scale) == 1 {
+			post = post.spread(n.shape[axisC])
+		}
+		return b.Normalize(name, x, axis, d.groups, float32(d.eps), float32sOf(post.scale), float32sOf(post.shift)), nil
 	case mean:
 		if isGlobalMean(n) {
 			return b.GlobalAvgPool(name, x), nil
@@ -224,11 +235,75 @@ func (e *emitter) node(n *node) (int, error) {
 	case pad:
 		return b.Pad(name, x, d.pad, d.value), nil
 	case softmax:
+		if d.log {
+			return b.LogSoftmax(name, x), nil
+		}
 		return b.Softmax(name, x), nil
 	case resize:
 		return b.Resize(name, x, n.shape[axisH], n.shape[axisW], d.mode, d.alignCorners), nil
 	}
 	return -1, fmt.Errorf("no operator of the runtime computes this")
+}
+
+// binary adds or multiplies two inputs; a constant one, of which there is at most one, comes second. Where both are
+// repeated, the first is repeated before.
+func (e *emitter) binary(n *node, name string, both func(string, int, int, build.Act) int, one func(string, int, []float32, build.Shape, build.Act) int) int {
+	a, b := n.in[0], n.in[1]
+	if _, ok := a.do.(constant); ok {
+		a, b = b, a
+	}
+	x := e.at[a]
+	if a.shape != n.shape && b.shape != n.shape {
+		x = e.expanded(name+".repeated", x, n.shape)
+	}
+	if k, ok := b.do.(constant); ok {
+		return one(name, x, k.data, build.Shape{H: b.shape[0], W: b.shape[1], C: b.shape[2]}, build.ActNone)
+	}
+	return both(name, x, e.at[b], build.ActNone)
+}
+
+// expanded repeats axes of one element to a shape.
+func (e *emitter) expanded(name string, x int, shape [3]int) int {
+	for a, want := range shape {
+		s := e.b.Shape(x)
+		if have := [3]int{s.H, s.W, s.C}[a]; have != want {
+			x = e.b.Gather(name, x, a+1, make([]int, want))
+		}
+	}
+	return x
+}
+
+func float32sOf(v []float64) []float32 {
+	out := make([]float32, len(v))
+	for i, f := range v {
+		out[i] = float32(f)
+	}
+	return out
+}
+
+// folded returns weights and bias of a convolution with pre and post folded in, in float64.
+func (d *conv) folded() (w, bias []float32, err error) {
+	if d.pre == nil {
+		return weighted(d.weights, d.post, d.oihw[0])
+	}
+	if w, err = d.weights(); err != nil {
+		return nil, nil, err
+	}
+	out, run, taps := d.oihw[0], d.oihw[1], d.oihw[2]*d.oihw[3]
+	fw, shift := make([]float32, len(w)), make([]float64, out)
+	for o := range out {
+		first := o / (out / d.groups) * run // input channel
+		for i := range run {
+			s, t := d.pre.at(first + i)
+			for k := range taps {
+				at := (o*run+i)*taps + k
+				fw[at] = float32(float64(w[at]) * s)
+				shift[o] += float64(w[at]) * t
+			}
+		}
+	}
+	post := affine{ones(out), shift}.then(d.post)
+	return weighted(func() ([]float32, error) { return fw, nil }, post, out)
 }
 
 // weighted returns weights and bias with post folded in, in float64.

@@ -217,7 +217,22 @@ func (im *importer) graphInputs(g *graph, needed map[string]bool) error {
 	return nil
 }
 
-// graphOutputs names the results: N,C,H,W, or flat if they have two dimensions.
+// asOutput moves a value's data so that it is a result N,C,H,W, or N,C, which is flat. One of three dimensions gets a fourth
+// of one element.
+func (im *importer) asOutput(name string, v view) (n *node, flat bool, err error) {
+	rank := len(v.dims)
+	if rank == 0 || rank > 4 || rank > 1 && len(v.dims[0]) > 0 {
+		return nil, false, fmt.Errorf("its shape %v is neither N,C nor N,C,H,W with a batch of one; reshape it after the model, not in it", v.shape())
+	}
+	axes := [][3][]int{1: {axisC: {0}}, 2: {axisC: {1}}, 3: {axisC: {1}, axisH: {2}}, 4: {axisC: {1}, axisH: {2}, axisW: {3}}}[rank]
+	c := &call{im: im, n: &protoNode{op: "output"}, name: name}
+	if v, err = c.arranged(v, axes); err != nil {
+		return nil, false, err
+	}
+	return v.n, rank <= 2, nil
+}
+
+// graphOutputs names the results.
 func (im *importer) graphOutputs(g *graph) error {
 	for _, o := range g.outputs {
 		v := im.values[o.name]
@@ -229,17 +244,13 @@ func (im *importer) graphOutputs(g *graph) error {
 		case slices.ContainsFunc(im.net.outputs, func(p netOutput) bool { return p.name == o.name }):
 			return fmt.Errorf("two outputs are named %q", o.name)
 		}
-		rank := len(v.v.dims)
-		want := imageView(v.v.n).dims
-		if rank == 2 {
-			want = want[:2]
-		}
-		if rank != 2 && rank != 4 || !slices.EqualFunc(v.v.dims, want, slices.Equal) {
-			im.errs = append(im.errs, NodeError{o.name, "output", fmt.Sprintf("its shape %v is neither N,C nor N,C,H,W of an activation (reshape it after the model, not in it)", v.v.shape())})
+		n, flat, err := im.asOutput(o.name, v.v)
+		if err != nil {
+			im.errs = append(im.errs, NodeError{o.name, "output", err.Error()})
 			v.v.n.lost = true
 			continue
 		}
-		im.net.outputs = append(im.net.outputs, netOutput{o.name, v.v.n, rank == 2})
+		im.net.outputs = append(im.net.outputs, netOutput{o.name, n, flat})
 	}
 	return nil
 }

@@ -29,9 +29,17 @@ func TestFixtures(t *testing.T) {
 		{"hand_rfga_twice", onnx.Options{}, "cam_head:1 conv2d:3 rfga:2 softmax:1 unary:1"},
 		{"hand_rfga_row", onnx.Options{}, "conv2d:1 rfga:1"},
 		{"hand_float16", onnx.Options{}, "cam_head:1 conv2d:2"},
-		{"hand_elementwise", onnx.Options{}, "add:5 conv2d:1 depthwise_conv2d:7 global_avg_pool:1 max_pool:1 mul:2 unary:5"},
+		{"hand_elementwise", onnx.Options{}, "add:5 conv2d:1 depthwise_conv2d:6 global_avg_pool:1 max_pool:1 mul:2 unary:5"},
 		{"hand_windows", onnx.Options{}, "avg_pool:4 concat:2 conv2d:2 max_pool:2 pad:1 resize:1"},
 		{"hand_external", onnx.Options{}, "conv2d:2"},
+		{"hand_functions", onnx.Options{}, "conv2d:1 depthwise_conv2d:3 softmax:1 unary:16"},
+		{"hand_arithmetic", onnx.Options{}, "add:8 conv2d:2 depthwise_conv2d:8 mul:5 permute:2 softmax:1 unary:10"},
+		{"hand_decomposed", onnx.Options{}, "conv2d:2 depthwise_conv2d:5 mul:5 unary:12"},
+		{"hand_norm", onnx.Options{}, "conv2d:3 mul:4 normalize:12 permute:4 unary:3"},
+		{"hand_reduce", onnx.Options{}, "avg_pool:3 conv2d:7 depthwise_conv2d:5 global_avg_pool:4 max_pool:3 mul:2 permute:7 unary:2"},
+		{"hand_move", onnx.Options{}, "add:1 concat:2 conv2d:4 depthwise_conv2d:1 gather:19 max_pool:1 permute:7"},
+		{"hand_pad_resize", onnx.Options{}, "add:16 conv2d:2 depthwise_conv2d:3 gather:40 mul:24 pad:1 permute:2 resize:1"},
+		{"hand_transpose", onnx.Options{}, "conv2d:12 gather:11 global_avg_pool:1 max_pool:1 mul:1 permute:11 unary:1"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			base := "testdata/" + c.name

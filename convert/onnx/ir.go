@@ -30,7 +30,8 @@ type (
 	conv struct {
 		oihw    [4]int
 		weights func() ([]float32, error)
-		post    affine // scale and shift behind it, the bias included
+		pre     *affine // scale and shift of its input; with a shift there is no padding
+		post    affine  // scale and shift behind it, the bias included
 		win     build.Win
 		groups  int
 		clip
@@ -54,14 +55,39 @@ type (
 	// affine is x*scale + shift, per channel or, with one value, for all.
 	affine struct{ scale, shift []float64 }
 
-	clip  struct{ lo, hi float64 }
-	unary struct{ f format.Func }
+	clip struct{ lo, hi float64 }
+	// unary has the function's parameters, 1 where it has none.
+	unary struct {
+		f    format.Func
+		a, b float64
+	}
+	prelu struct{ slope []float64 } // of each channel
 
 	// add and mul have two inputs, which may both be broadcast.
 	add struct{ clip }
 	mul struct{ clip }
 
-	mean struct{ over [3]bool } // over whole axes, height and width
+	mean struct{ over [3]bool } // over whole axes
+
+	// constant may be the second input of add and mul. Its elements are in the order H,W,C.
+	constant struct{ data []float32 }
+
+	// gather selects positions of an axis.
+	gather struct {
+		axis  axis
+		index []int
+	}
+
+	// permute reads its input in the order H,W,C as an array of shape dims, transposes it, and reads the result likewise.
+	permute struct{ dims, perm []int }
+
+	// normalize is over groups of channels of each position, or of all positions; post is behind it.
+	normalize struct {
+		all    bool
+		groups int
+		eps    float64
+		post   affine
+	}
 
 	maxPool struct{ win build.PoolWin }
 	avgPool struct {
@@ -73,7 +99,7 @@ type (
 		pad   [4]int
 		value float32
 	}
-	softmax struct{}
+	softmax struct{ log bool }
 	resize  struct {
 		mode         format.Mode
 		alignCorners bool
@@ -95,6 +121,9 @@ type (
 	}
 	camLogits struct{}
 )
+
+// fn is a function without parameters.
+func fn(f format.Func) unary { return unary{f, 1, 1} }
 
 var noClip = clip{math.Inf(-1), math.Inf(1)}
 

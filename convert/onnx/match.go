@@ -14,27 +14,32 @@ func (g *net) simplify() {
 		g.mergeMeans,
 		g.dropExpands,
 		g.matchAttention,
+		g.matchNorms,
 		g.matchActivations,
+		g.foldGathers,
 		g.foldAffines,
+		g.dropIdentities,
+		g.affinesIntoConvs,
 		g.affinesToConvs,
 		g.foldClips,
 		g.clipsToOps,
 		g.foldPads,
 		g.matchHeads,
+		g.lowerRest,
 	} {
 		pass(g.uses())
 	}
 	g.uses()
 }
 
-// mergeMeans: the mean over height of a mean over width is the mean over both.
+// mergeMeans: the mean over height of a mean over width is the mean over both. Those over channels stay by themselves.
 func (g *net) mergeMeans(map[*node]int) {
 	for _, n := range g.nodes {
 		m, ok := n.do.(mean)
-		if !ok {
+		if !ok || m.over[axisC] {
 			continue
 		}
-		if inner, ok := n.in[0].do.(mean); ok {
+		if inner, ok := n.in[0].do.(mean); ok && !inner.over[axisC] {
 			for a := range m.over {
 				m.over[a] = m.over[a] || inner.over[a]
 			}
@@ -52,16 +57,17 @@ func (g *net) dropExpands(map[*node]int) {
 			continue
 		}
 		for i, x := range n.in {
-			if _, ok := x.do.(expand); !ok {
-				continue
-			}
-			y, fits := n.in[1-i], true
-			for a, s := range x.in[0].shape {
-				fits = fits && max(s, y.shape[a]) == n.shape[a]
-			}
-			if fits {
+			for _, ok := x.do.(expand); ok; _, ok = x.do.(expand) {
+				y, fits := n.in[1-i], true
+				for a, s := range x.in[0].shape {
+					fits = fits && max(s, y.shape[a]) == n.shape[a]
+				}
+				if !fits {
+					break
+				}
+				x = x.in[0]
 				n.in = slices.Clone(n.in)
-				n.in[i] = x.in[0]
+				n.in[i] = x
 			}
 		}
 	}
@@ -93,86 +99,6 @@ func (g *net) foldPads(uses map[*node]int) {
 	}
 }
 
-// near compares a constant of a pattern with its rounded form in a model.
-func near(a, b float64) bool { return math.Abs(a-b) <= 1e-6*math.Max(1, math.Abs(b)) }
-
-// isLine says whether n is x*scale + shift with these numbers, and returns x.
-func isLine(n *node, scale, shift float64) (x *node, ok bool) {
-	if a, isAffine := n.do.(affine); isAffine {
-		if s, t, scalar := a.scalar(); scalar && near(s, scale) && near(t, shift) {
-			return n.in[0], true
-		}
-	}
-	return nil, false
-}
-
-// isStep6 says whether n is min(max(x+3, 0), 6), and returns x.
-func isStep6(n *node) (x *node, ok bool) {
-	if n.do != (any)(clip{0, 6}) {
-		return nil, false
-	}
-	return isLine(n.in[0], 1, 3)
-}
-
-func isUnary(n *node, f format.Func) (x *node, ok bool) {
-	if n.do != (any)(unary{f}) {
-		return nil, false
-	}
-	return n.in[0], true
-}
-
-// matchActivations finds hard-sigmoid, swish and hard-swish in the forms that exporters decompose them into.
-func (g *net) matchActivations(map[*node]int) {
-	for _, n := range g.nodes {
-		if f, x, ok := activation(n); ok {
-			n.do, n.in = unary{f}, []*node{x}
-		}
-	}
-}
-
-func activation(n *node) (format.Func, *node, bool) {
-	switch n.do.(type) {
-	case clip:
-		if n.do != (any)(clip{0, 1}) {
-			break
-		}
-		if x, ok := isLine(n.in[0], 1.0/6, 0.5); ok {
-			return format.FuncHardSigmoid, x, true
-		}
-	case affine:
-		y, ok := isLine(n, 1.0/6, 0)
-		if !ok {
-			break
-		}
-		if x, ok := isStep6(y); ok {
-			return format.FuncHardSigmoid, x, true
-		}
-		if _, ok := y.do.(mul); ok {
-			for i, x := range y.in {
-				if z, ok := isStep6(y.in[1-i]); ok && z == x {
-					return format.FuncHardSwish, x, true
-				}
-			}
-		}
-	case mul:
-		for i, x := range n.in {
-			y := n.in[1-i]
-			if z, ok := isUnary(y, format.FuncSigmoid); ok && z == x {
-				return format.FuncSwish, x, true
-			}
-			if z, ok := isUnary(y, format.FuncHardSigmoid); ok && z == x {
-				return format.FuncHardSwish, x, true
-			}
-			if z, ok := isLine(x, 1.0/6, 0); ok {
-				if u, ok := isStep6(y); ok && u == z {
-					return format.FuncHardSwish, z, true
-				}
-			}
-		}
-	}
-	return 0, nil, false
-}
-
 // foldAffines moves scale and shift into the layer in front, if nothing else reads that layer.
 func (g *net) foldAffines(uses map[*node]int) {
 	for _, n := range g.nodes {
@@ -184,6 +110,9 @@ func (g *net) foldAffines(uses map[*node]int) {
 		switch d := p.do.(type) {
 		case affine:
 			n.do, n.in = d.then(a), p.in
+		case normalize:
+			d.post = d.post.then(a)
+			n.do, n.in, n.name = d, p.in, p.name
 		case *conv:
 			if d.none() {
 				c := *d
@@ -197,6 +126,57 @@ func (g *net) foldAffines(uses map[*node]int) {
 				n.do, n.in, n.name = &c, p.in, p.name
 			}
 		}
+	}
+}
+
+// dropIdentities removes what changes nothing.
+func (g *net) dropIdentities(map[*node]int) {
+	for _, n := range g.nodes {
+		if a, ok := n.do.(affine); ok {
+			if s, t, scalar := a.scalar(); scalar && near(s, 1) && math.Abs(t) < 1e-7 {
+				g.redirect(n, n.in[0])
+			}
+		}
+	}
+}
+
+// redirect lets what reads one node read another. The image is no result of a graph.
+func (g *net) redirect(from, to *node) {
+	for i := range g.outputs {
+		if _, image := to.do.(input); image && g.outputs[i].n == from {
+			return
+		}
+	}
+	for _, n := range g.nodes {
+		for i, x := range n.in {
+			if x == from {
+				n.in = slices.Clone(n.in)
+				n.in[i] = to
+			}
+		}
+	}
+	for i := range g.outputs {
+		if g.outputs[i].n == from {
+			g.outputs[i].n = to
+		}
+	}
+}
+
+// affinesIntoConvs moves scale and shift in front of a convolution into it, if nothing else reads them. Where the
+// convolution pads, a shift cannot be moved: it is not there outside the image.
+func (g *net) affinesIntoConvs(uses map[*node]int) {
+	for _, n := range g.nodes {
+		d, ok := n.do.(*conv)
+		if !ok || d.pre != nil || uses[n.in[0]] != 1 {
+			continue
+		}
+		a, ok := n.in[0].do.(affine)
+		if !ok || d.win.Pad != [4]int{} && slices.ContainsFunc(a.shift, func(t float64) bool { return t != 0 }) {
+			continue
+		}
+		e := *d
+		e.pre = &a
+		n.do, n.in = &e, n.in[0].in
 	}
 }
 
@@ -252,9 +232,9 @@ func (g *net) clipsToOps(map[*node]int) {
 		switch {
 		case !ok:
 		case c == clip{0, math.Inf(1)}:
-			n.do = unary{format.FuncReLU}
+			n.do = fn(format.FuncReLU)
 		case c == clip{0, 6}:
-			n.do = unary{format.FuncReLU6}
+			n.do = fn(format.FuncReLU6)
 		default:
 			n.do = perChannelConv(n.shape[axisC], identity, c)
 		}

@@ -80,13 +80,13 @@ func meanThenLinear(n *node) *node {
 }
 
 func isGlobalMean(n *node) bool {
-	_, ok := n.do.(mean)
-	return ok && n.shape[axisH] == 1 && n.shape[axisW] == 1
+	m, ok := n.do.(mean)
+	return ok && !m.over[axisC] && n.shape[axisH] == 1 && n.shape[axisW] == 1
 }
 
 // pointwise says whether d is a plain 1x1 convolution.
 func (d *conv) pointwise() bool {
-	return d.none() && d.groups == 1 && d.oihw[2] == 1 && d.oihw[3] == 1 && d.win.Pad == [4]int{} &&
+	return d.none() && d.pre == nil && d.groups == 1 && d.oihw[2] == 1 && d.oihw[3] == 1 && d.win.Pad == [4]int{} &&
 		(d.win.Stride == [2]int{1, 1} || d.win.Stride == [2]int{})
 }
 

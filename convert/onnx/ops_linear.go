@@ -108,15 +108,34 @@ func (c *call) spatial(i int) (s spatial, err error) {
 	if len(s.v.dims[0]) != 0 {
 		return s, fmt.Errorf("its input has shape %v, a batch of more than one", s.v.shape())
 	}
-	axes, err := s.v.place([]int{1, 2, 3}[:rank-1], []axis{axisC, axisH, axisW}[:rank-1])
+	place := func() ([]axis, error) {
+		return s.v.place([]int{1, 2, 3}[:rank-1], []axis{axisC, axisH, axisW}[:rank-1])
+	}
+	axes, err := place()
+	if err != nil || axes[0] != axisC && !slices.Contains(axes[1:], axisC) {
+		if s.v, err = c.canonical(s.v); err != nil {
+			return s, err
+		}
+		if axes, err = place(); err != nil {
+			return s, err
+		}
+	}
+	s.axes, s.size, s.onC = axes[1:], s.v.shape()[2:], slices.Index(axes[1:], axisC)
+	return s, nil
+}
+
+// image is spatial without a spatial dimension on the channels.
+func (c *call) image(i int) (spatial, error) {
+	s, err := c.spatial(i)
+	if err != nil || s.onC < 0 {
+		return s, err
+	}
+	v, err := c.canonical(s.v)
 	if err != nil {
 		return s, err
 	}
-	s.axes, s.size, s.onC = axes[1:], s.v.shape()[2:], slices.Index(axes[1:], axisC)
-	if axes[0] != axisC && s.onC < 0 {
-		return s, fmt.Errorf("dimension 1 of %v is not the channels of the activation: a transpose that does not cancel is not supported", s.v.shape())
-	}
-	return s, nil
+	c.in[i] = &value{v: v}
+	return c.spatial(i)
 }
 
 // onImage puts per-dimension numbers in the order height, width; an axis without a dimension gets def.
@@ -173,7 +192,12 @@ func convolution(c *call) ([]value, error) {
 		return nil, err
 	}
 	if s.onC >= 0 {
-		return c.convolutionOnC(s, w, win, bias)
+		if c.alongChannels(s, w, win) {
+			return c.convolutionOnC(s, w, win, bias)
+		}
+		if s, err = c.image(0); err != nil {
+			return nil, err
+		}
 	}
 	w, scale, err := c.unscaled(w, 0, out)
 	if err != nil {
@@ -222,18 +246,23 @@ func swapped(t *tensor, n, kh, kw int) ([]float32, error) {
 	return dst, nil
 }
 
-// convolutionOnC is a convolution of one channel to one whose only extent is the activation's channels.
-func (c *call) convolutionOnC(s spatial, w *tensor, win window, bias []float64) ([]value, error) {
-	k := s.onC
+// alongChannels says whether a convolution has one filter over one plane and is plain but for its extent along the channels.
+func (c *call) alongChannels(s spatial, w *tensor, win window) bool {
 	if w.shape[0] != 1 || w.shape[1] != 1 || len(s.v.dims[1]) != 0 {
-		return fail("it runs along the channels with %d filters over %d planes; only one over one is supported", w.shape[0], w.shape[1])
+		return false
 	}
 	for i := range win.kernel {
 		plain := win.kernel[i] == 1 && win.near[i] == 0 && win.far[i] == 0
-		if win.stride[i] != 1 || win.dilation[i] != 1 && win.kernel[i] != 1 || i != k && !plain {
-			return fail("it runs along the channels with kernel %v, strides %v and dilations %v, which is not supported", win.kernel, win.stride, win.dilation)
+		if win.stride[i] != 1 || win.dilation[i] != 1 && win.kernel[i] != 1 || i != s.onC && !plain {
+			return false
 		}
 	}
+	return true
+}
+
+// convolutionOnC is a convolution of one channel to one whose only extent is the activation's channels.
+func (c *call) convolutionOnC(s spatial, w *tensor, win window, bias []float64) ([]value, error) {
+	k := s.onC
 	w, scale, err := c.unscaled(w, 0, 1)
 	if err != nil {
 		return nil, err
@@ -277,10 +306,11 @@ func batchNormalization(c *call) ([]value, error) {
 	if len(v.dims) < 2 {
 		return fail("its input has shape %v, without channels", v.shape())
 	}
-	a, whole := v.axis(1)
 	ch := sizeOf(v.dims[1])
-	if ch != 1 && (!whole || a != axisC) {
-		return fail("dimension 1 of %v is not the channels of the activation: a transpose that does not cancel is not supported", v.shape())
+	if a, whole := v.axis(1); ch != 1 && (!whole || a != axisC) {
+		if v, err = c.canonical(v); err != nil {
+			return nil, err
+		}
 	}
 	var p [4][]float64
 	for i, what := range []string{"scale", "bias", "mean", "variance"} {
@@ -404,7 +434,11 @@ func (c *call) matrix(v view, w *tensor, transposed bool) ([]value, error) {
 			weights: func() ([]float32, error) { return columns(w, transposed, nil) }}
 		shape[axisC] = out
 	default:
-		return fail("the last dimension of %v is neither the whole activation nor its channels", v.shape())
+		moved, err := c.alone(v, last)
+		if err != nil {
+			return nil, err
+		}
+		return c.matrix(moved, w, transposed)
 	}
 	n, err := c.node(do, shape, v.n)
 	if err != nil {

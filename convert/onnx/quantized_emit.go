@@ -9,7 +9,7 @@ import (
 	"github.com/rfga-edge/rfga-edge/runtime/format"
 )
 
-var sigmoidNode = unary{f: format.FuncSigmoid}
+var sigmoidNode = fn(format.FuncSigmoid)
 
 // grids are those of the nodes of a quantized net.
 type grids struct {
@@ -322,6 +322,9 @@ func (e *quantEmitter) write(n *node, g build.Grid) (int, error) {
 	switch d := n.do.(type) {
 	case *conv:
 		w, err := integers(d.weights, d.post, d.oihw[0])
+		if d.pre != nil {
+			err = errors.New("a scale or shift in front of it is not quantized")
+		}
 		if err != nil {
 			return -1, err
 		}
@@ -395,7 +398,9 @@ func (e *quantEmitter) table(n *node, u unary, g build.Grid) (int, error) {
 }
 
 // at is the function's value, of float32 as in float models.
-func (u unary) at(x float64) float64 { return float64(kernels.Func(u.f).At(float32(x))) }
+func (u unary) at(x float64) float64 {
+	return float64(kernels.Func(u.f).With(float32(u.a), float32(u.b))(float32(x)))
+}
 
 // integers are weights that the builder can take as they are, if they came through unscaled.
 func integers(weights func() ([]float32, error), post affine, out int) (build.Weights, error) {

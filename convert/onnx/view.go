@@ -46,6 +46,18 @@ func imageView(n *node) view {
 	return view{n, [][]factor{nil, whole(n, axisC), whole(n, axisH), whole(n, axisW)}}
 }
 
+// offset is the position along axis a of index i of a dimension.
+func offset(dim []factor, i int, a axis) int {
+	p := 0
+	for _, f := range slices.Backward(dim) {
+		if f.axis == a {
+			p += i % f.size * f.stride
+		}
+		i /= f.size
+	}
+	return p
+}
+
 func sizeOf(dim []factor) int {
 	s := 1
 	for _, f := range dim {
@@ -146,7 +158,7 @@ func (v view) place(dims []int, prefer []axis) ([]axis, error) {
 		}
 		a, ok := v.axis(d)
 		if !ok {
-			return nil, fmt.Errorf("dimension %d of %v is not one axis of the activation: a reshape or transpose that rearranges data is not supported", d, v.shape())
+			return nil, fmt.Errorf("dimension %d of %v is not one axis of the activation: a reshape or transpose rearranges its data", d, v.shape())
 		}
 		out[i], done[i] = a, true
 	}

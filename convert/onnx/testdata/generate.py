@@ -3,7 +3,8 @@ onnxruntime are not always found in one Python:
 
     python3 generate.py torch .      # needs torch (Debian's python3-torch): what its exporter writes
     python3 generate.py hand .       # needs onnx, numpy: graphs as other exporters and people write them
-    python3 generate.py run .        # needs onnxruntime, numpy: input.npy, and NAME.OUTPUT.npy for every NAME.onnx
+    python3 generate.py run .        # needs onnxruntime, numpy: input.npy, and NAME.OUTPUT.npy for every NAME.onnx, or
+                                     # NAME.npy, one vector, where it has more than four outputs
 
 All weights are random. Everything here is part of this project and under its licence.
 """
@@ -171,6 +172,12 @@ def hand_models(out):
                              [H.make_tensor_value_info(o, elem, s) for o, s in outputs], self.inits)
             m = H.make_model(g, opset_imports=[H.make_opsetid("", opset)])
             m.ir_version = 8
+            if any(s is None for _, s in outputs):
+                m = onnx.shape_inference.infer_shapes(m)
+                del m.graph.value_info[:]
+                for o in m.graph.output:
+                    if not o.type.tensor_type.HasField("shape"):  # functions hide it
+                        o.CopyFrom(H.make_tensor_value_info(o.name, elem, ["n", "c", "h", "w"]))
             onnx.checker.check_model(m)
             onnx.save(m, os.path.join(out, name + ".onnx"), **kw)
 
@@ -283,6 +290,8 @@ def hand_models(out):
     g.op("Transpose", "nhwc", perm=[0, 3, 1, 2], name="y")
     g.save("hand_windows", [("y", [1, 30, 10, 8])], inp=("image", [1, SIZE, SIZE, 3]))
 
+    more_hand_models(G, H, NH, T)
+
     # External data; onnx refuses to overwrite it.
     if os.path.exists(os.path.join(out, "hand_external.bin")):
         os.remove(os.path.join(out, "hand_external.bin"))
@@ -290,6 +299,136 @@ def hand_models(out):
     x = g.op("Relu", g.op("Conv", "image", g.w(4, 3, 3, 3), g.w(4)))
     g.op("Conv", x, g.w(2, 4, 5, 5), g.w(2), strides=[3, 3], name="y")
     g.save("hand_external", [("y", [1, 2, 4, 4])], save_as_external_data=True, location="hand_external.bin", size_threshold=16)
+
+
+def more_hand_models(G, H, NH, T):
+    """Operators by themselves: every model has one stem and many small results, all of them outputs."""
+    i64 = lambda g, *v: g.const(list(v), np.int64)
+
+    def stem(g, c=6, size=8):
+        return g.op("Conv", "image", g.w(c, 3, 2, 2), g.w(c), strides=[2, 2]) if size == 8 else g.op("Conv", "image", g.w(c, 3, 4, 4), g.w(c), strides=[4, 4])
+
+    def save(g, name, outs, **kw):
+        g.save(name, [(o, None) for o in outs], **kw)
+
+    # Elementwise functions.
+    g = G(31)
+    x = stem(g, 4, 4)
+    p = g.op("Add", g.op("Abs", x), g.const(0.5))
+    outs = [g.op(k, x, **a) for k, a in [("LeakyRelu", {"alpha": 0.2}), ("Elu", {"alpha": 0.7}), ("Selu", {}), ("Celu", {"alpha": 0.5}), ("Tanh", {}),
+                                         ("Softplus", {}), ("Softsign", {}), ("Mish", {}), ("Erf", {}), ("Exp", {})]]
+    outs += [g.op(k, p) for k in ("Log", "Sqrt", "Reciprocal")]
+    outs += [g.op("PRelu", x, g.w(4, 1, 1)), g.op("PRelu", x, g.const([0.3])), g.op("LogSoftmax", x, axis=1)]
+    save(g, "hand_functions", outs, opset=18)
+    g = G(32)
+    x = stem(g, 4, 4)
+    y, p = g.op("Conv", x, g.w(4, 4, 1, 1)), g.op("Add", g.op("Abs", x), g.const(0.5))
+    outs = [g.op("Pow", p, g.const(e)) for e in (2, 3, 0.5, -0.5, 1.7, -1)] + [g.op("Pow", g.const(1.5), x), g.op("Max", x, y, g.const(-0.3)), g.op("Min", x, y),
+            g.op("Max", x, g.op("Mul", x, g.const(0.1))), g.op("Div", x, p), g.op("Div", g.const(2), p), g.op("Mean", x, y, p), g.op("Softmax", x, axis=2),
+            g.op("Sub", g.w(1, 4, 4, 4), x), g.op("Mul", g.w(4, 1), g.op("Add", x, g.w(1, 1, 4)))]
+    save(g, "hand_arithmetic", outs)
+    g = G(33)  # what exporters decompose functions into
+    x = g.op("Conv", stem(g, 4, 4), g.w(4, 4, 1, 1))
+    c = g.const
+    erf = lambda v: g.op("Add", g.op("Erf", g.op("Div", v, c(2 ** 0.5))), c(1))
+    cube = g.op("Mul", g.op("Mul", x, x), x)
+    tanh = g.op("Tanh", g.op("Mul", c((2 / np.pi) ** 0.5), g.op("Add", x, g.op("Mul", c(0.044715), cube))))
+    square = g.op("Mul", x, g.op("Mul", g.op("Add", g.op("Mul", g.op("Mul", x, x), c(0.044715)), c(1)), c((2 / np.pi) ** 0.5)))
+    outs = [g.op("Mul", g.op("Mul", x, erf(x)), c(0.5)), g.op("Mul", g.op("Mul", x, c(0.5)), erf(x)), g.op("Mul", x, g.op("Mul", c(0.5), erf(x))),
+            g.op("Mul", g.op("Mul", c(0.5), x), g.op("Add", c(1), tanh)), g.op("Mul", x, g.op("Mul", g.op("Add", g.op("Tanh", square), c(1)), c(0.5))),
+            g.op("Mul", x, g.op("Tanh", g.op("Softplus", x))), g.op("Log", g.op("Add", g.op("Exp", x), c(1))),
+            g.op("Reciprocal", g.op("Add", c(1), g.op("Exp", g.op("Neg", x)))), g.op("Mul", x, g.op("Sigmoid", g.op("Mul", x, c(1.702)))),
+            g.op("Add", g.op("Relu", x), g.op("Mul", g.w(4, 1, 1), g.op("Relu", g.op("Neg", x)))), g.op("Gelu", x), g.op("Gelu", x, approximate="tanh")]
+    save(g, "hand_decomposed", outs, opset=20)
+
+    # Normalisation, as operators and decomposed.
+    g = G(34)
+    x = stem(g, 6, 4)
+    two = lambda: (c2(g.r.random(6) + 0.5), g.w(6))
+    c2 = g.const
+    hwc = g.op("Transpose", x, perm=[0, 2, 3, 1])
+
+    def decomposed(v, axes, eps, unbiased=False):
+        m = g.op("ReduceMean", v, i64(g, *axes), keepdims=1)
+        d = g.op("Sub", v, m)
+        var = g.op("ReduceMean", g.op("Pow", d, c2(2)), i64(g, *axes), keepdims=1)
+        if unbiased:
+            var = g.op("Mul", var, c2(16 / 15))
+        return g.op("Div", d, g.op("Sqrt", g.op("Add", var, c2(eps))))
+
+    outs = [g.op("Transpose", g.op("LayerNormalization", hwc, *two(), axis=-1, epsilon=1e-6), perm=[0, 3, 1, 2]),
+            g.op("LayerNormalization", x, g.w(6, 4, 4), axis=1), g.op("LayerNormalization", x, g.w(4), g.w(4), axis=-1),
+            g.op("InstanceNormalization", x, *two(), epsilon=1e-3),
+            g.op("GroupNormalization", x, *two(), num_groups=3),
+            g.op("LRN", x, size=5, alpha=0.3, beta=0.75, bias=1.5), g.op("LRN", x, size=3, alpha=0.1, beta=0.5),
+            g.op("MeanVarianceNormalization", x)]
+    t = g.op("Reshape", x, i64(g, 0, 2, -1))
+    t = g.op("Reshape", g.op("InstanceNormalization", t, g.const([1.0, 1.0]), g.const([0.0, 0.0])), g.op("Shape", x))
+    outs.append(g.op("Add", g.op("Mul", t, g.w(6, 1, 1)), g.w(6, 1, 1)))                                    # PyTorch's group normalisation
+    outs.append(g.op("Transpose", g.op("Add", g.op("Mul", decomposed(hwc, [-1], 1e-5), g.w(6)), g.w(6)), perm=[0, 3, 1, 2]))
+    outs += [decomposed(x, [2, 3], 1e-3, True), decomposed(x, [1, 2, 3], 1e-5), decomposed(x, [1], 1e-5)]
+    m = g.op("ReduceMean", hwc, i64(g, 3))                                                                   # as Keras writes it
+    var = g.op("Sub", g.op("ReduceMean", g.op("Mul", hwc, hwc), i64(g, 3)), g.op("Mul", m, m))
+    inv = g.op("Mul", g.op("Reciprocal", g.op("Sqrt", g.op("Add", var, c2(1e-3)))), g.w(6))
+    y = g.op("Add", g.op("Mul", hwc, inv), g.op("Sub", g.w(6), g.op("Mul", m, inv)))
+    outs.append(g.op("Transpose", y, perm=[0, 3, 1, 2]))
+    save(g, "hand_norm", outs, opset=21)
+
+    # Reductions.
+    g = G(35)
+    x = stem(g, 6, 4)
+    red = lambda k, *a, v=None, **kw: g.op(k, v or x, i64(g, *a), **kw)
+    outs = [red("ReduceSum", 2, 3), red("ReduceMax", 2, 3), red("ReduceMin", 1), red("ReduceMax", 1), red("ReduceMean", 1), red("ReduceL2", 1, 2, 3),
+            red("ReduceL1", 3), red("ReduceSumSquare", 2), g.op("ReduceMean", x, i64(g, 1, 2), keepdims=0), red("ReduceMean", 1, v=g.op("Reshape", x, i64(g, 1, 2, 3, 16))),
+            g.op("Flatten", g.op("ReduceSum", x, keepdims=1))]
+    save(g, "hand_reduce", outs, opset=18)
+
+    # Data that moves.
+    g = G(36)
+    x = stem(g, 8, 4)
+    outs = [g.op("Slice", x, i64(g, 1, 3), i64(g, 7, -9), i64(g, 1, 3), i64(g, 2, -1)), g.op("Gather", x, i64(g, 5, -1, 0), axis=1), g.op("Gather", x, g.const(2, np.int64), axis=3),
+            g.op("Tile", x, i64(g, 1, 2, 1, 3)), g.op("DepthToSpace", x, blocksize=2), g.op("DepthToSpace", x, blocksize=2, mode="CRD"), g.op("SpaceToDepth", x, blocksize=2)]
+    g.k += 1
+    g.nodes.append(H.make_node("Split", [x, i64(g, 3, 5)], ["left", "right"], axis=1))
+    outs.append(g.op("Concat", "right", "left", axis=1))
+    t = g.op("Reshape", g.op("Transpose", g.op("Reshape", x, i64(g, 1, 2, 4, 4, 4)), perm=[0, 2, 1, 3, 4]), i64(g, 1, 8, 4, 4))
+    g.nodes.append(H.make_node("Split", [t], ["a", "b"], axis=1))
+    outs += [g.op("Conv", t, g.w(3, 8, 1, 1)), g.op("Concat", g.op("Conv", "b", g.w(4, 1, 3, 3), group=4, pads=[1, 1, 1, 1]), "a", axis=1)]
+    focus = [g.op("Slice", x, i64(g, i, j), i64(g, 99, 99), i64(g, 2, 3), i64(g, 2, 2)) for i in (0, 1) for j in (0, 1)]
+    outs.append(g.op("Conv", g.op("Concat", *focus, axis=1), g.w(2, 32, 1, 1)))
+    t = g.op("Reshape", g.op("Transpose", x, perm=[0, 3, 1, 2]), i64(g, 1, 2, 16, 4))                   # axes that mix
+    outs += [t, g.op("Conv", t, g.w(3, 2, 3, 3)), g.op("Add", x, g.op("Transpose", x, perm=[0, 1, 3, 2]))]
+    outs += [g.op("Expand", g.op("ReduceMax", x, axes=[2], keepdims=1), i64(g, 1, 8, 3, 4)), g.op("Reshape", x, i64(g, 1, -1))]
+    save(g, "hand_move", outs)
+    g = G(37)
+    x = stem(g, 3, 4)
+    pad = lambda v, *p, mode="constant", val=0.25: g.op("Pad", v, i64(g, *p), *([g.const(val)] if mode == "constant" else []), mode=mode)
+    outs = [pad(x, 0, 0, 2, 1, 0, 0, 1, 3, mode="reflect"), pad(x, 0, 0, 2, 0, 0, 0, 5, 1, mode="edge"), pad(x, 0, 0, 1, 2, 0, 0, 0, 3, mode="wrap"),
+            pad(x, 0, 1, 0, 0, 0, 2, 0, 0), pad(x, 0, 0, -1, 2, 0, 0, 0, -1), pad(x, 0, 1, 1, 1, 0, 0, 1, 1),
+            g.op("Conv", pad(x, 0, 0, 1, 1, 0, 0, 1, 1, mode="reflect"), g.w(2, 3, 3, 3))]
+    size = lambda h, w, c=3: i64(g, 1, c, h, w)
+    outs += [g.op("Resize", x, "", "", size(7, 6), **k) for k in [dict(mode="nearest"), dict(mode="nearest", coordinate_transformation_mode="half_pixel", nearest_mode="ceil"),
+             dict(mode="linear", coordinate_transformation_mode="asymmetric"), dict(mode="linear", coordinate_transformation_mode="half_pixel"),
+             dict(mode="cubic"), dict(mode="cubic", coordinate_transformation_mode="align_corners", exclude_outside=1)]]
+    outs.append(g.op("Resize", x, "", g.const([1, 1, 1.7, 2.6]), mode="linear"))
+    save(g, "hand_pad_resize", outs, opset=19)
+
+    # Transposed convolutions; a convolution along the channels by itself; operators on one-dimensional values.
+    g = G(38)
+    x = stem(g, 4, 4)
+    outs = [g.op("ConvTranspose", x, g.w(4, 3, 2, 2), strides=[2, 2]), g.op("ConvTranspose", x, g.w(4, 2, 4, 4), g.w(2), strides=[2, 2], pads=[1, 1, 1, 1]),
+            g.op("ConvTranspose", x, g.w(4, 3, 3, 3), strides=[2, 2], pads=[1, 1, 1, 1], output_padding=[1, 1], group=2),
+            g.op("ConvTranspose", x, g.w(4, 2, 3, 2), g.w(2), strides=[1, 3], dilations=[2, 1]), g.op("ConvTranspose", x, g.w(4, 2, 3, 3), pads=[0, 1, 2, 0]),
+            g.op("ConvTranspose", x, g.w(4, 2, 3, 3), strides=[2, 2], output_shape=[8, 8]), g.op("ConvTranspose", x, g.w(4, 2, 5, 5), strides=[2, 3], auto_pad="SAME_UPPER"),
+            g.op("ConvTranspose", x, g.w(4, 2, 2, 2), strides=[3, 3], pads=[4, 1, 0, 2])]
+    eca = g.op("Transpose", g.op("Squeeze", g.op("GlobalAveragePool", x), i64(g, 3)), perm=[0, 2, 1])
+    eca = g.op("Unsqueeze", g.op("Transpose", g.op("Conv", eca, g.w(1, 1, 3), pads=[1, 1]), perm=[0, 2, 1]), i64(g, 3))
+    outs.append(g.op("Mul", x, g.op("Sigmoid", eca)))
+    rows = g.op("Reshape", x, i64(g, 0, 4, 16))
+    one = g.op("MaxPool", g.op("Conv", rows, g.w(5, 4, 3), pads=[1, 1]), kernel_shape=[2], strides=[2])
+    outs.append(g.op("Unsqueeze", one, i64(g, 2)))
+    outs.append(g.op("MatMul", g.op("Transpose", rows, perm=[0, 2, 1]), g.w(4, 3)))
+    save(g, "hand_transpose", outs)
 
 
 def run_models(out):
@@ -302,7 +441,12 @@ def run_models(out):
         x = np.random.default_rng(7).standard_normal(shape).astype(np.float32)
         np.save(os.path.join(out, "input.npy"), x)  # one for all
         feed = x.transpose(0, 2, 3, 1) if i.shape[-1] == 3 else x
-        for o, v in zip(s.get_outputs(), s.run(None, {i.name: feed})):
+        values = s.run(None, {i.name: feed})
+        if len(values) > 4:  # one file for all, in their order
+            np.save(base + ".npy", np.concatenate([v.ravel() for v in values]))
+            print(os.path.basename(base), len(values), "outputs")
+            continue
+        for o, v in zip(s.get_outputs(), values):
             np.save(f"{base}.{o.name.replace('/', '_')}.npy", v)
             print(os.path.basename(base), o.name, v.shape, float(np.abs(v).max()))
 
