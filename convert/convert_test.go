@@ -100,6 +100,7 @@ func TestAgainstPyTorch(t *testing.T) {
 		{"mobilenet_legacy.pth", "mobilenet", "mobilenet_v1_rfga", 48},
 		{"resnet50_rfga.safetensors", "resnet50_rfga", "resnet50_rfga", 32},
 		{"vgg16_28.safetensors", "vgg16_28", "vgg16_28_rfga", 32},
+		{"vgg16_28.npz", "vgg16_28", "vgg16_28_rfga", 32},
 		{"inception.safetensors", "inception", "inception_v3_rfga", 91},
 	} {
 		m, err := convert.Load(filepath.Join("testdata", c.file), convert.Options{InputSize: c.size})

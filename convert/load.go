@@ -27,8 +27,8 @@ type Options struct {
 	Note func(string)
 }
 
-// Load reads trained weights, PyTorch's .pth and .pt, .safetensors, .onnx or .tflite by content, into a float32 model, or an int8 model if
-// the file is quantized: see IsQuantized. An error names the file, and lists every tensor that does not fit the architecture at once.
+// Load reads trained weights, PyTorch's .pth and .pt, .safetensors, .npz, .onnx or .tflite by content, into a float32 model, or an int8 model
+// if the file is quantized: see IsQuantized. An error names the file, and lists every tensor that does not fit the architecture at once.
 func Load(path string, o Options) (*format.Model, error) {
 	if o.Name == "" {
 		o.Name = strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))

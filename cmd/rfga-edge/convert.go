@@ -18,7 +18,7 @@ import (
 )
 
 type convertCmd struct {
-	File      string `arg:"" optional:"" name:"weights" help:"PyTorch checkpoint (.pth, .pt), .safetensors, .onnx or .tflite, recognised by content."`
+	File      string `arg:"" optional:"" name:"weights" help:"PyTorch checkpoint (.pth, .pt), .safetensors, .npz, .onnx or .tflite, recognised by content."`
 	Output    string `short:"o" placeholder:"M.rfga" help:"Model to write."`
 	Precision string `enum:"int8,fp16,fp32" default:"int8" help:"int8, fp16 or fp32 (${default}). int8 needs --calibrate, unless the file is quantized."`
 	Calibrate string `placeholder:"DIR|X.npy" help:"Images like those the model will see: a folder (the images directly in it), or normalised float32 of shape N,3,H,W."`

@@ -9,6 +9,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"github.com/rfga-edge/rfga-edge/convert/npy"
 )
 
 // The formats, as Checkpoint.Format has them.
@@ -16,6 +18,7 @@ const (
 	formatZip         = "PyTorch (zip)"
 	formatLegacy      = "PyTorch (legacy)"
 	formatSafetensors = "safetensors"
+	formatNPZ         = "NumPy (.npz)"
 )
 
 // Sniff says whether a file that begins with head, of which 16 bytes are enough, is for this package.
@@ -74,7 +77,7 @@ func Read(r io.ReaderAt, size int64) (*Checkpoint, error) {
 	)
 	switch c.Format = sniff(head); c.Format {
 	case formatZip:
-		c.tensors, err = readZip(r, size)
+		c.Format, c.tensors, err = readArchive(r, size)
 	case formatLegacy:
 		c.tensors, err = readLegacy(r, size)
 	case formatSafetensors:
@@ -86,7 +89,13 @@ func Read(r io.ReaderAt, size int64) (*Checkpoint, error) {
 		if len(head) == 0 {
 			return nil, errors.New("not a checkpoint: the file is empty")
 		}
-		return nil, fmt.Errorf("not a checkpoint: it begins with % x, which is neither PyTorch's zip or legacy format nor safetensors nor ONNX", head[:min(len(head), 16)])
+		if bytes.HasPrefix(head, []byte("\x89HDF\r\n\x1a\n")) {
+			return nil, errors.New("this is HDF5, as Keras writes .h5 files, which is not read; " + kerasAdvice)
+		}
+		if bytes.HasPrefix(head, []byte(npy.Magic)) {
+			return nil, errors.New("this is a single array of NumPy; name the tensors and save them all with numpy.savez")
+		}
+		return nil, fmt.Errorf("not a checkpoint: it begins with % x, which is neither PyTorch's zip or legacy format nor safetensors nor NumPy's .npz nor ONNX nor LiteRT", head[:min(len(head), 16)])
 	}
 	if err == nil {
 		c.tensors, err = cleanNames(c.tensors)

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -334,6 +335,55 @@ func TestDamagedWeights(t *testing.T) {
 	}
 }
 
+// npz is a compressed archive of one array.
+func npz(t testing.TB, name, header, data string) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w := zip.NewWriter(&b)
+	f, err := w.Create(name + ".npy")
+	if err == nil {
+		_, err = io.WriteString(f, "\x93NUMPY\x01\x00"+string([]byte{byte(len(header)), 0})+header+data)
+	}
+	if err == nil {
+		err = w.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// TestNPZ reads arrays of every type, order and byte order; testdata/generate_npz.py has the values.
+func TestNPZ(t *testing.T) {
+	for _, name := range []string{"odd.npz", "compressed.npz"} {
+		c, err := checkpoint.Open(filepath.Join(testdata, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if c.Format != "NumPy (.npz)" || len(c.Names()) != 12 {
+			t.Errorf("%s: %s, tensors %q", name, c.Format, c.Names())
+		}
+		for _, n := range c.Names() {
+			x := c.Tensor(n)
+			v, err := x.Float32s()
+			if n == "count" {
+				if x.DType != checkpoint.Int64 || err == nil {
+					t.Errorf("%s, %s: %v, error %v", name, n, x.DType, err)
+				}
+				continue
+			}
+			want := []float32{-2, -1, 0, 1, 2, 3}
+			if n == "scalar" {
+				want = want[:1]
+			}
+			if err != nil || !slices.Equal(v, want) {
+				t.Errorf("%s, %s: %v, error %v", name, n, v, err)
+			}
+		}
+	}
+}
+
 func TestOtherFiles(t *testing.T) {
 	var compressed bytes.Buffer
 	w := zip.NewWriter(&compressed)
@@ -356,6 +406,13 @@ func TestOtherFiles(t *testing.T) {
 		"empty":        {nil, "not a checkpoint"},
 		"jpeg":         {[]byte("\xff\xd8\xff\xe0 and so on"), "ff d8 ff e0"},
 		"pickle":       {[]byte("\x80\x04N."), "magic"},
+		"keras":        {[]byte("\x89HDF\r\n\x1a\n and so on"), "tf2onnx"},
+		"one array":    {[]byte("\x93NUMPY and so on"), "numpy.savez"},
+		"tensorflow":   {npz(t, "block1/conv1/kernel:0", "{'descr': '<f4', 'fortran_order': False, 'shape': (1,)}", "abcd"), "variable of TensorFlow"},
+		"strings":      {npz(t, "a", "{'descr': '<U4', 'fortran_order': False, 'shape': (1,)}", "abcd"), "<U4"},
+		"short array":  {npz(t, "a", "{'descr': '<f4', 'fortran_order': True, 'shape': (3,2)}", "abcd"), "more elements"},
+		"no array":     {npz(t, "a", "{'descr': ", ""), "NumPy"},
+		"swollen":      {npz(t, "a", "{'descr': '<f4', 'fortran_order': False, 'shape': (8388608,)}", string(make([]byte, 32<<20))), "numpy.savez"},
 	} {
 		if _, err := read(c.data); err == nil || !strings.Contains(err.Error(), c.word) {
 			t.Errorf("%s: error %v, want one with %q", name, err, c.word)
@@ -368,7 +425,7 @@ func TestOtherFiles(t *testing.T) {
 
 // smallFiles are whole files small enough to be cut and flipped at every byte.
 func smallFiles(t testing.TB) map[string][]byte {
-	return map[string][]byte{"zip": readFile(t, "odd.pth"), "legacy": readFile(t, "odd_legacy.pth"),
+	return map[string][]byte{"zip": readFile(t, "odd.pth"), "npz": npz(t, "a", "{'descr': '<f4', 'fortran_order': False, 'shape': (1,)}", "abcd"), "legacy": readFile(t, "odd_legacy.pth"),
 		"safetensors": safetensors(t, `{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F16","shape":[1,2],"data_offsets":[8,12]}}`, make([]byte, 12))}
 }
 

@@ -17,13 +17,23 @@ const advice = `save the weights alone in PyTorch: torch.save(model.state_dict()
 // legacyMagic is the first pickle of a legacy file: the number 0x1950a86a20f9469cfc6c.
 const legacyMagic = "\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"
 
-// readZip reads the format of torch.save since 1.6: a zip archive whose entries, all under one folder, are data.pkl,
-// the storages data/KEY (not compressed, so that they are read in place), version and byteorder.
-func readZip(r io.ReaderAt, size int64) (map[string]*Tensor, error) {
+// readArchive reads a zip archive, which PyTorch and NumPy write, and says which it is.
+func readArchive(r io.ReaderAt, size int64) (format string, tensors map[string]*Tensor, err error) {
 	z, err := zip.NewReader(r, size)
 	if err != nil {
-		return nil, fmt.Errorf("the archive is damaged or cut: %w", err)
+		return formatZip, nil, fmt.Errorf("the archive is damaged or cut: %w", err)
 	}
+	if isNPZ(z) {
+		tensors, err = readNPZ(r, size, z)
+		return formatNPZ, tensors, err
+	}
+	tensors, err = readZip(r, size, z)
+	return formatZip, tensors, err
+}
+
+// readZip reads the format of torch.save since 1.6: a zip archive whose entries, all under one folder, are data.pkl,
+// the storages data/KEY (not compressed, so that they are read in place), version and byteorder.
+func readZip(r io.ReaderAt, size int64, z *zip.Reader) (map[string]*Tensor, error) {
 	entries := make(map[string]*zip.File, len(z.File))
 	root, found := "", false
 	for _, f := range z.File {
@@ -84,11 +94,7 @@ func readZip(r io.ReaderAt, size int64) (map[string]*Tensor, error) {
 			return nil, fmt.Errorf("entry %s reaches beyond the end of the file", quote(f.Name))
 		}
 		if !checked[f] {
-			sum := crc32.NewIEEE()
-			if _, err := io.Copy(sum, io.NewSectionReader(r, start, n)); err != nil {
-				return nil, err
-			}
-			if err := checkCRC(f, sum.Sum32()); err != nil {
+			if err := checkRange(f, r, start, n); err != nil {
 				return nil, err
 			}
 			checked[f] = true
@@ -127,6 +133,15 @@ func readEntry(f *zip.File, limit int64) ([]byte, error) {
 		return nil, fmt.Errorf("entry %s: %w", quote(f.Name), err)
 	}
 	return b, checkCRC(f, crc32.ChecksumIEEE(b))
+}
+
+// checkRange compares the checksum of an entry that lies in the file as it is.
+func checkRange(f *zip.File, r io.ReaderAt, start, n int64) error {
+	sum := crc32.NewIEEE()
+	if _, err := io.Copy(sum, io.NewSectionReader(r, start, n)); err != nil {
+		return err
+	}
+	return checkCRC(f, sum.Sum32())
 }
 
 // checkCRC compares an entry's checksum. PyTorch can be told not to compute one; the field is then zero.
