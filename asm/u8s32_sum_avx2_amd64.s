@@ -7,11 +7,16 @@
 // func U8S32SumAVX2(dst *int32, a *byte, ldh int, h int, ldw int, w int, n int)
 // Requires: AVX, AVX2
 TEXT ·U8S32SumAVX2(SB), NOSPLIT, $0-56
-	MOVQ dst+0(FP), AX
-	MOVQ a+8(FP), CX
-	MOVQ n+48(FP), DX
-	MOVQ ldh+16(FP), BX
-	MOVQ ldw+32(FP), SI
+	MOVQ  dst+0(FP), AX
+	MOVQ  a+8(FP), CX
+	MOVQ  n+48(FP), DX
+	MOVQ  ldh+16(FP), BX
+	MOVQ  ldw+32(FP), SI
+	MOVQ  h+24(FP), DI
+	MOVQ  w+40(FP), R8
+	IMULQ R8, DI
+	CMPQ  DI, $+257
+	JG    wide
 
 block:
 	VPXOR Y0, Y0, Y0
@@ -26,6 +31,60 @@ rows1:
 	MOVQ w+40(FP), R10
 
 places2:
+	VPMOVZXBW    (R8), Y4
+	VPADDW       Y4, Y0, Y0
+	VPMOVZXBW    16(R8), Y5
+	VPADDW       Y5, Y1, Y1
+	VPMOVZXBW    32(R8), Y6
+	VPADDW       Y6, Y2, Y2
+	VPMOVZXBW    48(R8), Y7
+	VPADDW       Y7, Y3, Y3
+	ADDQ         SI, R8
+	DECQ         R10
+	JNE          places2
+	ADDQ         BX, DI
+	DECQ         R9
+	JNE          rows1
+	VPMOVZXWD    X0, Y4
+	VMOVDQU      Y4, (AX)
+	VEXTRACTI128 $0x01, Y0, X0
+	VPMOVZXWD    X0, Y4
+	VMOVDQU      Y4, 32(AX)
+	VPMOVZXWD    X1, Y4
+	VMOVDQU      Y4, 64(AX)
+	VEXTRACTI128 $0x01, Y1, X1
+	VPMOVZXWD    X1, Y4
+	VMOVDQU      Y4, 96(AX)
+	VPMOVZXWD    X2, Y4
+	VMOVDQU      Y4, 128(AX)
+	VEXTRACTI128 $0x01, Y2, X2
+	VPMOVZXWD    X2, Y4
+	VMOVDQU      Y4, 160(AX)
+	VPMOVZXWD    X3, Y4
+	VMOVDQU      Y4, 192(AX)
+	VEXTRACTI128 $0x01, Y3, X3
+	VPMOVZXWD    X3, Y4
+	VMOVDQU      Y4, 224(AX)
+	ADDQ         $+64, CX
+	ADDQ         $+256, AX
+	SUBQ         $+64, DX
+	JG           block
+	VZEROUPPER
+	RET
+
+wide:
+	VPXOR Y0, Y0, Y0
+	VPXOR Y1, Y1, Y1
+	VPXOR Y2, Y2, Y2
+	VPXOR Y3, Y3, Y3
+	MOVQ  CX, DI
+	MOVQ  h+24(FP), R9
+
+rows3:
+	MOVQ DI, R8
+	MOVQ w+40(FP), R10
+
+places4:
 	VPMOVZXBD (R8), Y4
 	VPADDD    Y4, Y0, Y0
 	VPMOVZXBD 8(R8), Y5
@@ -36,10 +95,10 @@ places2:
 	VPADDD    Y7, Y3, Y3
 	ADDQ      SI, R8
 	DECQ      R10
-	JNE       places2
+	JNE       places4
 	ADDQ      BX, DI
 	DECQ      R9
-	JNE       rows1
+	JNE       rows3
 	VMOVDQU   Y0, (AX)
 	VMOVDQU   Y1, 32(AX)
 	VMOVDQU   Y2, 64(AX)
@@ -47,6 +106,6 @@ places2:
 	ADDQ      $+32, CX
 	ADDQ      $+128, AX
 	SUBQ      $+32, DX
-	JG        block
+	JG        wide
 	VZEROUPPER
 	RET

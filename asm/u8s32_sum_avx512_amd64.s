@@ -5,19 +5,22 @@
 #include "textflag.h"
 
 // func U8S32SumAVX512(dst *int32, a *byte, ldh int, h int, ldw int, w int, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512BW, AVX512F
 TEXT ·U8S32SumAVX512(SB), NOSPLIT, $0-56
-	MOVQ dst+0(FP), AX
-	MOVQ a+8(FP), CX
-	MOVQ n+48(FP), DX
-	MOVQ ldh+16(FP), BX
-	MOVQ ldw+32(FP), SI
+	MOVQ  dst+0(FP), AX
+	MOVQ  a+8(FP), CX
+	MOVQ  n+48(FP), DX
+	MOVQ  ldh+16(FP), BX
+	MOVQ  ldw+32(FP), SI
+	MOVQ  h+24(FP), DI
+	MOVQ  w+40(FP), R8
+	IMULQ R8, DI
+	CMPQ  DI, $+257
+	JG    wide
 
 block:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
 	MOVQ   CX, DI
 	MOVQ   h+24(FP), R9
 
@@ -26,6 +29,46 @@ rows1:
 	MOVQ w+40(FP), R10
 
 places2:
+	VPMOVZXBW     (R8), Z4
+	VPADDW        Z4, Z0, Z0
+	VPMOVZXBW     32(R8), Z5
+	VPADDW        Z5, Z1, Z1
+	ADDQ          SI, R8
+	DECQ          R10
+	JNE           places2
+	ADDQ          BX, DI
+	DECQ          R9
+	JNE           rows1
+	VPMOVZXWD     Y0, Z4
+	VMOVDQU32     Z4, (AX)
+	VEXTRACTI64X4 $0x01, Z0, Y0
+	VPMOVZXWD     Y0, Z4
+	VMOVDQU32     Z4, 64(AX)
+	VPMOVZXWD     Y1, Z4
+	VMOVDQU32     Z4, 128(AX)
+	VEXTRACTI64X4 $0x01, Z1, Y1
+	VPMOVZXWD     Y1, Z4
+	VMOVDQU32     Z4, 192(AX)
+	ADDQ          $+64, CX
+	ADDQ          $+256, AX
+	SUBQ          $+64, DX
+	JG            block
+	VZEROUPPER
+	RET
+
+wide:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	MOVQ   CX, DI
+	MOVQ   h+24(FP), R9
+
+rows3:
+	MOVQ DI, R8
+	MOVQ w+40(FP), R10
+
+places4:
 	VPMOVZXBD (R8), Z4
 	VPADDD    Z4, Z0, Z0
 	VPMOVZXBD 16(R8), Z5
@@ -36,10 +79,10 @@ places2:
 	VPADDD    Z7, Z3, Z3
 	ADDQ      SI, R8
 	DECQ      R10
-	JNE       places2
+	JNE       places4
 	ADDQ      BX, DI
 	DECQ      R9
-	JNE       rows1
+	JNE       rows3
 	VMOVDQU32 Z0, (AX)
 	VMOVDQU32 Z1, 64(AX)
 	VMOVDQU32 Z2, 128(AX)
@@ -47,6 +90,6 @@ places2:
 	ADDQ      $+64, CX
 	ADDQ      $+256, AX
 	SUBQ      $+64, DX
-	JG        block
+	JG        wide
 	VZEROUPPER
 	RET

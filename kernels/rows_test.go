@@ -70,6 +70,9 @@ type windowCase struct {
 
 func randWindow(r *rand.Rand) windowCase {
 	c := windowCase{h: 1 + r.IntN(4), w: 1 + r.IntN(4), n: rowLength(r)}
+	if r.IntN(8) == 0 { // about where sums of bytes leave 16 bits
+		c.h, c.w, c.n = 1, 255+r.IntN(6), 1+r.IntN(70)
+	}
 	c.ldw = c.n + r.IntN(3)*r.IntN(9)
 	c.ldh = c.ldw*c.w + r.IntN(9)
 	c.a, c.g = guardedBytes(r, (c.h-1)*c.ldh+(c.w-1)*c.ldw+c.n)

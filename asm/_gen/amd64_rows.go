@@ -38,11 +38,56 @@ func sumDoc(name string) []string {
 		windowMean + "It reads up to 64 bytes behind channel n-1 and writes up to 63 elements behind dst[n-1]."}
 }
 
-// sums adds four registers of bytes at a time in 32 bits.
+// narrowPlaces is up to how many bytes add up in 16 bits.
+const narrowPlaces = 257
+
+// sums adds up blocks of 64 channels: of a small window in 16 bits, else in 32 bits, a half of the block at a time where registers
+// are short.
 func sums(name, symbol string, lanes int, vec func(int) reg.VecPhysical) asmFile {
 	return asmFile{name: name, funcs: []asmFunc{{name: symbol, sig: "dst *int32, " + windowSig, doc: sumDoc(symbol), emit: func(b *builder) {
 		dst, a, n, ldh, ldw := b.arg("dst"), b.arg("a"), b.arg("n"), b.arg("ldh"), b.arg("ldw")
+		places := b.GP64()
+		b.Load(b.Param("h"), places)
+		w := b.GP64()
+		b.Load(b.Param("w"), w)
+		b.IMULQ(w, places)
+		b.CMPQ(places, imm(narrowPlaces))
+		b.JG(operand.LabelRef("wide"))
+
+		narrow := 32 / lanes // registers of 2*lanes words
 		b.Label("block")
+		for q := range narrow {
+			b.zero(vec(q))
+		}
+		b.window(a, ldh, ldw, func(m func(int) operand.Mem) {
+			for q := range narrow {
+				b.VPMOVZXBW(m(2*lanes*q), vec(4+q))
+				b.VPADDW(vec(4+q), vec(q), vec(q))
+			}
+		})
+		for q := range narrow {
+			half := ymm(q)
+			if lanes == 8 {
+				half = xmm(q)
+			}
+			b.VPMOVZXWD(half, vec(4))
+			b.store(vec(4), mem(dst, 8*lanes*q))
+			if lanes == 8 {
+				b.VEXTRACTI128(imm8(1), vec(q), half)
+			} else {
+				b.VEXTRACTI64X4(imm8(1), vec(q), half)
+			}
+			b.VPMOVZXWD(half, vec(4))
+			b.store(vec(4), mem(dst, 8*lanes*q+4*lanes))
+		}
+		b.ADDQ(imm(64), a)
+		b.ADDQ(imm(256), dst)
+		b.SUBQ(imm(64), n)
+		b.JG(operand.LabelRef("block"))
+		b.VZEROUPPER()
+		b.RET()
+
+		b.Label("wide")
 		for q := range 4 {
 			b.zero(vec(q))
 		}
@@ -58,7 +103,7 @@ func sums(name, symbol string, lanes int, vec func(int) reg.VecPhysical) asmFile
 		b.ADDQ(imm(4*lanes), a)
 		b.ADDQ(imm(16*lanes), dst)
 		b.SUBQ(imm(4*lanes), n)
-		b.JG(operand.LabelRef("block"))
+		b.JG(operand.LabelRef("wide"))
 		b.VZEROUPPER()
 		b.RET()
 	}}}}
