@@ -155,3 +155,81 @@ func S32WinoOutput4SIMD128(y *int32, ldy int, m *int32, ldf int, tiles int, corr
 //
 //go:noescape
 func S32WinoOutput2SIMD128(y *int32, ldy int, m *int32, ldf int, tiles int, corr *int32, tmp *byte)
+
+// F32Gemm6x8c1SIMD128 is a 6x8 tile: for i < 6, j < 8, distances lda, ldc and ldr being in bytes:
+//
+//	v := bias[j], or c[i*ldc...][j] if bias is nil
+//	for t < k { v = v + float32(a[i*lda...][t]*b[8*t+j]) }
+//	c[i*ldc...][j] = v, or what p makes of it and, unless res is nil, res[i*ldr...][j], if p is not nil
+//
+// k is at least 1.
+//
+//go:noescape
+func F32Gemm6x8c1SIMD128(c *float32, ldc int, a *float32, lda int, b *float32, k int, bias *float32, res *float32, ldr int, p *ClampF32)
+
+// F32Gemm4x8c1SIMD128 is a 4x8 tile: for i < 4, j < 8, distances lda, ldc and ldr being in bytes:
+//
+//	v := bias[j], or c[i*ldc...][j] if bias is nil
+//	for t < k { v = v + float32(a[i*lda...][t]*b[8*t+j]) }
+//	c[i*ldc...][j] = v, or what p makes of it and, unless res is nil, res[i*ldr...][j], if p is not nil
+//
+// k is at least 1.
+//
+//go:noescape
+func F32Gemm4x8c1SIMD128(c *float32, ldc int, a *float32, lda int, b *float32, k int, bias *float32, res *float32, ldr int, p *ClampF32)
+
+// F32Gemm2x8c1SIMD128 is a 2x8 tile: for i < 2, j < 8, distances lda, ldc and ldr being in bytes:
+//
+//	v := bias[j], or c[i*ldc...][j] if bias is nil
+//	for t < k { v = v + float32(a[i*lda...][t]*b[8*t+j]) }
+//	c[i*ldc...][j] = v, or what p makes of it and, unless res is nil, res[i*ldr...][j], if p is not nil
+//
+// k is at least 1.
+//
+//go:noescape
+func F32Gemm2x8c1SIMD128(c *float32, ldc int, a *float32, lda int, b *float32, k int, bias *float32, res *float32, ldr int, p *ClampF32)
+
+// F32Gemm1x8c1SIMD128 is a 1x8 tile: for i < 1, j < 8, distances lda, ldc and ldr being in bytes:
+//
+//	v := bias[j], or c[i*ldc...][j] if bias is nil
+//	for t < k { v = v + float32(a[i*lda...][t]*b[8*t+j]) }
+//	c[i*ldc...][j] = v, or what p makes of it and, unless res is nil, res[i*ldr...][j], if p is not nil
+//
+// k is at least 1.
+//
+//go:noescape
+func F32Gemm1x8c1SIMD128(c *float32, ldc int, a *float32, lda int, b *float32, k int, bias *float32, res *float32, ldr int, p *ClampF32)
+
+// F16F32ExpandSIMD128 writes n halves as float32; n is a multiple of 16.
+//
+//go:noescape
+func F16F32ExpandSIMD128(dst *float32, src *uint16, n int)
+
+// F32DepthwiseSIMD128 is, for i < pixels, j < n, distances and offsets being in bytes:
+//
+//	v := bias[j]
+//	for t < taps { v = v + float32(a[i*step+at[t].A...][j]*w[at[t].W...][j]) }
+//	dst[i*ldd...][j] = what p makes of v and, unless res is nil, res[i*ldr...][j]
+//
+// taps is at least 1. It reads up to 64 bytes behind channel n-1 and writes n channels a pixel.
+//
+//go:noescape
+func F32DepthwiseSIMD128(dst *float32, ldd int, a *float32, step int, pixels int, at *Tap, taps int, w *float32, n int, bias *float32, res *float32, ldr int, p *ClampF32)
+
+// F32MaxPoolSIMD128 is, for i < pixels, j < n, distances and offsets being in bytes:
+//
+//	dst[i*ldd...][j] = max over t < taps of a[i*step+at[t].A...][j]
+//
+// taps is at least 1. It reads up to 64 bytes behind channel n-1 and writes n channels a pixel.
+//
+//go:noescape
+func F32MaxPoolSIMD128(dst *float32, ldd int, a *float32, step int, pixels int, at *Tap, taps int, n int, divisor float32)
+
+// F32AvgPoolSIMD128 is, for i < pixels, j < n, distances and offsets being in bytes:
+//
+//	dst[i*ldd...][j] = (sum over t < taps of a[i*step+at[t].A...][j]) / divisor
+//
+// taps is at least 1. It reads up to 64 bytes behind channel n-1 and writes n channels a pixel.
+//
+//go:noescape
+func F32AvgPoolSIMD128(dst *float32, ldd int, a *float32, step int, pixels int, at *Tap, taps int, n int, divisor float32)

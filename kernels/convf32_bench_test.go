@@ -35,7 +35,7 @@ func BenchmarkConvF32(b *testing.B) {
 		for i := range n {
 			weights[i], halves[i] = r.Float32()-0.5, uint16(r.Uint32N(0x3c00))
 		}
-		for _, isa := range []ISA{closure(F16C), closure(AVX512)} {
+		for _, isa := range floatVariants() {
 			if isa&^features != 0 {
 				continue
 			}

@@ -14,7 +14,8 @@ import (
 //	c[i][j] = v, or what p makes of it and of res[i][j], if p is not nil
 //
 // One sum, one fused operation a term, first to last: tiles of one size or another, sums taken up again where they were
-// left, and different instruction sets give the same bits.
+// left, and different instruction sets give the same bits. SIMD128 has no fused operation that is the same everywhere: its
+// kernels round the product and the sum, and so does its depthwise convolution.
 // Distances of rows (lda, ldc, ldr) are in bytes. b is a packed panel, [k][NR]. k is at least 1. bias is readable for NR
 // columns, and so is res if it is not nil; all NR columns of c are written.
 // Records that differ in MR and Name only are a family, as those of GEMM are.
@@ -127,6 +128,9 @@ func gemmF32Family(g *GEMMF32) []*GEMMF32 {
 	slices.SortFunc(family, func(a, b *GEMMF32) int { return cmp.Compare(b.MR, a.MR) })
 	return family
 }
+
+// fused reports whether the float kernels of an instruction set fuse a product with its sum.
+func fused(isa ISA) bool { return isa != Portable && isa != SIMD128 }
 
 // expandPortable expands IEEE 754 binary16; every half is a float32.
 func expandPortable(dst *float32, src *uint16, n int) {

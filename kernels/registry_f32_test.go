@@ -91,7 +91,7 @@ func checkGEMMF32(t testing.TB, g *GEMMF32, r *rand.Rand, k int) {
 				v = bias[j]
 			}
 			for q := range k {
-				v = fma32(a[i*lda+q], b[q*g.NR+j], v)
+				v = mulAdd(g.ISA)(a[i*lda+q], b[q*g.NR+j], v)
 			}
 			if p != nil {
 				var x *float32

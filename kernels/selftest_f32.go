@@ -20,6 +20,14 @@ func fma32(x, y, z float32) float32 {
 	return float32(s)
 }
 
+// mulAdd is what a term does in the float kernels of an instruction set: x*y+z.
+func mulAdd(isa ISA) func(x, y, z float32) float32 {
+	if fused(isa) {
+		return fma32
+	}
+	return func(x, y, z float32) float32 { return float32(x*y) + z }
+}
+
 // finish32 is what asm.ClampF32 says.
 func finish32(v float32, res *float32, p *asm.ClampF32) float32 {
 	if res != nil {
@@ -66,7 +74,7 @@ func randF(r *rand.Rand, n int) []float32 {
 }
 
 func selfTestGEMMF32(g *GEMMF32) error {
-	r := rand.New(rand.NewPCG(3, uint64(g.MR)))
+	r, add := rand.New(rand.NewPCG(3, uint64(g.MR))), mulAdd(g.ISA)
 	p := &asm.ClampF32{Lo: -2, Hi: 3, InnerLo: -1, InnerHi: 4}
 	for _, k := range []int{1, 2, 3, 4, 5, 31, 200} {
 		a, b, c := randF(r, g.MR*k), randF(r, k*g.NR), make([]float32, g.MR*g.NR)
@@ -81,7 +89,7 @@ func selfTestGEMMF32(g *GEMMF32) error {
 			for j := range g.NR {
 				v := bias[j]
 				for t := range k {
-					v = fma32(a[i*k+t], b[t*g.NR+j], v)
+					v = add(a[i*k+t], b[t*g.NR+j], v)
 				}
 				if k > first {
 					v = finish32(v, &res[i*g.NR+j], p)
@@ -141,21 +149,17 @@ func selfTestDepthwiseF32(d *Row[depthwiseFunc]) error {
 	return selfTestWindow(func(r *rand.Rand, taps []asm.Tap, a []float32, n, pixels int) error {
 		w, bias, res := randF(r, n*len(taps)), randF(r, n), randF(r, n*pixels)
 		got, want := make([]float32, n*pixels), make([]float32, n*pixels)
-		fused := d.ISA != Portable
+		add := mulAdd(d.ISA)
 		for i := range want {
 			v := bias[i%n]
 			for _, t := range taps {
 				x, f := a[i/n*2*n+t.A/4+i%n], w[t.W/4+i%n]
-				if fused {
-					v = fma32(x, f, v)
-				} else {
-					v += x * f
-				}
+				v = add(x, f, v)
 			}
 			want[i] = finish32(v, &res[i], p)
 		}
 		d.Fn(&got[0], 4*n, &a[0], 8*n, pixels, &taps[0], len(taps), &w[0], n, &bias[0], &res[0], 4*n, p)
-		if !fused { // Go may or may not fuse
+		if d.ISA == Portable { // Go may or may not fuse
 			for i, v := range got {
 				if math.Abs(float64(v-want[i])) > 1e-4 {
 					return fmt.Errorf("element %d: %g, want %g", i, v, want[i])

@@ -21,6 +21,9 @@ var wasmFiles = []file[*wasm]{
 	winoInputWASM(),
 	winoFilterWASM(),
 	winoOutputWASM(),
+	gemmF32WASM(),
+	halvesWASM(),
+	windowsF32WASM(),
 }
 
 // wasm emits one function.
@@ -37,16 +40,21 @@ func emitWASM(f file[*wasm]) ([]byte, error) {
 	out.WriteString(header + "//go:build wasm && !purego\n\n#include \"textflag.h\"\n")
 	for _, fn := range f.funcs {
 		b := &wasm{name: fn.name}
+		size := 0
 		for param := range strings.SplitSeq(fn.sig, ", ") {
-			name, _, _ := strings.Cut(param, " ")
+			name, kind, _ := strings.Cut(param, " ")
 			b.args = append(b.args, name)
+			size = 8 * len(b.args)
+			if kind == "float32" { // only the last may be shorter
+				size -= 4
+			}
 		}
 		fn.emit(b)
 		b.line("RET")
 		if b.depth != 0 {
 			return nil, fmt.Errorf("%s: %d blocks are open at the end", fn.name, b.depth)
 		}
-		fmt.Fprintf(&out, "\n// func %s(%s)\nTEXT ·%s(SB), NOSPLIT, $0-%d\n", fn.name, fn.sig, fn.name, 8*len(b.args))
+		fmt.Fprintf(&out, "\n// func %s(%s)\nTEXT ·%s(SB), NOSPLIT, $0-%d\n", fn.name, fn.sig, fn.name, size)
 		out.Write(b.Bytes())
 	}
 	return out.Bytes(), nil
