@@ -237,6 +237,75 @@ func S8S8DepthwiseAdd16c1NEON(dst *byte, ldd int, a *byte, step int, pixels int,
 //go:noescape
 func U8S8FlipNEON(dst *byte, src *byte, n int)
 
+// U8S32SumNEON is, for j < n:
+//
+//	dst[j] = sum over i < h, k < w of int32(a[ldh*i+ldw*k+j])
+//
+// Place i, k of the window is at ldh*i + ldw*k. It reads up to 64 bytes behind channel n-1 and writes up to 63 elements behind dst[n-1].
+//
+//go:noescape
+func U8S32SumNEON(dst *int32, a *byte, ldh int, h int, ldw int, w int, n int)
+
+// U8MaxNEON is, for j < n:
+//
+//	dst[j] = max over i < h, k < w of a[ldh*i+ldw*k+j]
+//
+// Place i, k of the window is at ldh*i + ldw*k. It reads up to 64 bytes behind channel n-1 and writes n bytes.
+//
+//go:noescape
+func U8MaxNEON(dst *byte, a *byte, ldh int, h int, ldw int, w int, n int)
+
+// U8RescaleNEON is, for i < n:
+//
+//	v := float32(float32(int32(a[i])+p.AOff)*p.AMult)
+//	dst[i] = byte(p.RZero + rne(clamp(v, p.RLo, p.RHi)))
+//
+// It reads up to 64 bytes behind each operand and writes n bytes. dst may be an operand of bytes.
+//
+//go:noescape
+func U8RescaleNEON(dst *byte, a *byte, n int, p *Requant)
+
+// S32U8RescaleNEON is, for i < n:
+//
+//	v := float32(float32(int32(a[i])+p.AOff)*p.AMult)
+//	dst[i] = byte(p.RZero + rne(clamp(v, p.RLo, p.RHi)))
+//
+// It reads up to 64 bytes behind each operand and writes n bytes. dst may be an operand of bytes.
+//
+//go:noescape
+func S32U8RescaleNEON(dst *byte, a *int32, n int, p *Requant)
+
+// U8AddNEON is, for i < n:
+//
+//	v := float32(float32(int32(a[i])+p.AOff)*p.AMult) + float32(float32(int32(b[i])-p.BZero)*p.BMult)
+//	dst[i] = byte(p.RZero + rne(clamp(v, p.RLo, p.RHi)))
+//
+// It reads up to 64 bytes behind each operand and writes n bytes. dst may be an operand of bytes.
+//
+//go:noescape
+func U8AddNEON(dst *byte, a *byte, b *byte, n int, p *Requant)
+
+// U8MulNEON is, for i < n:
+//
+//	v := float32(float32(int32(a[i])+p.AOff)*float32(int32(b[i])-p.BZero)*p.AMult)
+//	dst[i] = byte(p.RZero + rne(clamp(v, p.RLo, p.RHi)))
+//
+// It reads up to 64 bytes behind each operand and writes n bytes. dst may be an operand of bytes.
+//
+//go:noescape
+func U8MulNEON(dst *byte, a *byte, b *byte, n int, p *Requant)
+
+// U8S16AttendNEON is, for i < pixels, j < n:
+//
+//	factor := p.A + (p.B*(gh[j]+int32(gw[n*i+j]))+p.Round)>>14
+//	v := float32((int32(a[n*i+j])-p.Zero)*factor) * p.Mult
+//	dst[n*i+j] = byte(p.ZeroOut + rne(clamp(v, p.Lo, p.Hi)))
+//
+// It reads up to 64 bytes behind each operand and writes n bytes a pixel.
+//
+//go:noescape
+func U8S16AttendNEON(dst *byte, a *byte, gh *int32, gw *int16, pixels int, n int, p *Attention)
+
 // F32Gemm8x8c1NEON is a 8x8 tile: for i < 8, j < 8, distances lda, ldc and ldr being in bytes:
 //
 //	v := bias[j], or c[i*ldc...][j] if bias is nil

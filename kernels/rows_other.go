@@ -1,4 +1,4 @@
-//go:build purego || !amd64
+//go:build purego || (!amd64 && !arm64)
 
 package kernels
 
@@ -13,10 +13,10 @@ var (
 	archAttenders []Row[attendFunc]
 )
 
-var archDepthwises3x3 []Depthwise3x3
-
+// There is no kernel of its own for windows of 3x3, the others take them, and weights are proved and packed by plain Go.
 var (
-	archScanners   []Row[scanFunc]
-	archSpreaders4 []Row[spreadFunc]
-	archSpreaders2 []Row[spreadFunc]
+	archDepthwises3x3 []Depthwise3x3
+	archScanners      []Row[scanFunc]
+	archSpreaders4    []Row[spreadFunc]
+	archSpreaders2    []Row[spreadFunc]
 )

@@ -210,8 +210,6 @@ func elementwiseAVX2() asmFile {
 // elementwise is one such function; value turns the differences of the operands from their zero points, as floats, into the
 // value to round, in x.
 func elementwise(name, sig, v string, fields []int, value func(b *builder, k consts, x, y reg.VecPhysical)) asmFunc {
-	doc := []string{name + " is, for i < n:", "", "\tv := " + v, "\tdst[i] = byte(p.RZero + rne(clamp(v, p.RLo, p.RHi)))", "",
-		"It reads up to 64 bytes behind each operand and writes n bytes. dst may be an operand of bytes."}
 	emit := func(b *builder) {
 		p := b.arg("p")
 		zero := xmm(15)
@@ -264,7 +262,12 @@ func elementwise(name, sig, v string, fields []int, value func(b *builder, k con
 		b.VZEROUPPER()
 		b.RET()
 	}
-	return asmFunc{name: name, sig: sig, doc: doc, emit: emit}
+	return asmFunc{name: name, sig: sig, doc: elementwiseDoc(name, v), emit: emit}
+}
+
+func elementwiseDoc(name, v string) []string {
+	return []string{name + " is, for i < n:", "", "\tv := " + v, "\tdst[i] = byte(p.RZero + rne(clamp(v, p.RLo, p.RHi)))", "",
+		"It reads up to 64 bytes behind each operand and writes n bytes. dst may be an operand of bytes."}
 }
 
 // Offsets in Attention; a test of package kernels holds them.

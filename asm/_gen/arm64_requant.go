@@ -10,13 +10,18 @@ var armResidualFields = []int{offLo, offHi, offAOff, offAMult, offBZero, offBMul
 
 // consts loads what the kernel needs of Requant into registers from first on; t is lost.
 func (b *arm) consts(residual bool, first v, t x) armConsts {
-	p := b.arg("p", t)
-	c := armConsts{map[int]v{}, first}
 	fields := []int{offLo, offHi}
 	if residual {
 		fields = armResidualFields
 	}
-	b.linef("ADD $%d, %v, R26", zeroField(residual), p)
+	return b.fields(zeroField(residual), fields, first, t)
+}
+
+// fields loads the zero point, a byte, and 32-bit fields of the parameters p into registers from first on; t is lost.
+func (b *arm) fields(zero int, fields []int, first v, t x) armConsts {
+	p := b.arg("p", t)
+	c := armConsts{map[int]v{}, first}
+	b.linef("ADD $%d, %v, R26", zero, p)
 	b.linef("VLD1R (R26), [V%d.B16]", c.zero)
 	for i, f := range fields {
 		c.pinned[f] = first + 1 + v(i)
