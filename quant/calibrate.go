@@ -2,7 +2,6 @@ package quant
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/rfga-edge/rfga-edge/runtime"
@@ -66,49 +65,52 @@ func (c *calibration) observe(t int, data []float32) {
 	}
 }
 
-// calibrate runs the float model over the images of src.
+// calibrate runs the float model over the images of src that o selects.
 func calibrate(ctx context.Context, m *format.Model, src Source, o Options) (*calibration, error) {
-	if src == nil || src.Len() == 0 {
-		return nil, errors.New("quant: no calibration images; int8 needs at least one, a hundred are better")
-	}
 	c, err := newCalibration(m, o.Threads)
 	if err != nil {
 		return nil, err
 	}
+	return c, c.run(ctx, src, o)
+}
+
+// run observes the images of src that o selects.
+func (c *calibration) run(ctx context.Context, src Source, o Options) error {
+	m := c.m
 	registerMatMul()
 	rm, err := runtime.FromFormat(m)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer rm.Close()
 	s, err := rm.NewSession(runtime.Options{Threads: min(o.Threads, runtime.MaxThreads), Observe: func(_, t int, data []float32) { c.observe(t, data) }})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer s.Close()
 	c.of = src.Len()
 	chosen := o.selection(c.of)
 	for _, i := range chosen {
 		if err := ctx.Err(); err != nil {
-			return nil, err
+			return err
 		}
 		x, err := src.At(i)
 		if err != nil {
-			return nil, fmt.Errorf("calibration image %d: %w", i, err)
+			return fmt.Errorf("calibration image %d: %w", i, err)
 		}
 		if err := s.SetFloat(0, x); err != nil {
-			return nil, fmt.Errorf("calibration image %d: %w", i, err)
+			return fmt.Errorf("calibration image %d: %w", i, err)
 		}
 		if err := s.Run(ctx); err != nil {
-			return nil, err
+			return err
 		}
 		if c.err != nil {
-			return nil, fmt.Errorf("calibration image %d: %w", i, c.err)
+			return fmt.Errorf("calibration image %d: %w", i, c.err)
 		}
 		c.images++
 		if o.Progress != nil {
 			o.Progress(c.images, len(chosen))
 		}
 	}
-	return c, nil
+	return nil
 }

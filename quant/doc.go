@@ -6,7 +6,10 @@
 //   - simplify.go rewrites the float graph without changing its values, where that saves a rounding step in int8.
 //   - calibrate.go runs it in package runtime, with gonum's matrix product; observer.go gathers each activation's values in
 //     constant memory, views.go those inside of residual fine-grained attention.
-//   - params.go turns what was observed into scales and zero points, and decides which tensors share one.
+//   - equalize.go and reorder.go change the float weights, not what the network computes: the scales of channels, so that one
+//     int8 grid suits all of an activation's channels, and their order, so that pair-safe weights lose little. rewrite.go is
+//     what both use.
+//   - ranges.go chooses what range of the observed values int8 shall cover; params.go turns it into scales and zero points, and decides which tensors share one.
 //   - weights.go and pairs.go quantize one output channel; linear.go a whole layer with its multipliers and its biases, which
 //     make up for what the weights' rounding is wrong by on the average input.
 //   - lower.go, lower_linear.go, lower_simple.go, lower_move.go and lower_rfga.go emit the operators.

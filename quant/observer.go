@@ -25,6 +25,23 @@ type observer struct {
 	zeros          uint64   // zeros seen before hist was set
 	// sums are per channel, for the mean; its length is the number of channels, nil if the mean is not wanted.
 	sums []float64
+	// peaks and squares are each channel's largest magnitude and sum of squares; kept where sums are and both are wanted.
+	peaks   []float32
+	squares []float64
+}
+
+// perChannel makes the observer keep what equalization needs.
+func (o *observer) perChannel() {
+	o.peaks, o.squares = make([]float32, len(o.sums)), make([]float64, len(o.sums))
+}
+
+// powers returns the mean square of each channel.
+func (o *observer) powers() []float64 {
+	out := make([]float64, len(o.squares))
+	for c, s := range o.squares {
+		out[c] = s * float64(len(o.squares)) / float64(o.count)
+	}
+	return out
 }
 
 // add observes values; it returns false, and may have taken none of them, if one is not finite.
@@ -59,6 +76,13 @@ func (o *observer) add(data []float32) bool {
 		for k := 0; k+n <= len(data); k += n {
 			for c, v := range data[k : k+n] {
 				o.sums[c] += float64(v)
+			}
+			if o.peaks == nil {
+				continue
+			}
+			for c, v := range data[k : k+n] {
+				o.peaks[c] = max(o.peaks[c], v, -v)
+				o.squares[c] += float64(v) * float64(v)
 			}
 		}
 	}

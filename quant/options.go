@@ -34,6 +34,8 @@ type Options struct {
 	Range   Range  // how activations get their ranges
 	Ranges  []Rule // exceptions; of several that fit a tensor the last one holds
 	Weights WeightMode
+	// KeepScales leaves out cross-layer equalization (equalize.go), KeepOrder the reordering of channels (reorder.go).
+	KeepScales, KeepOrder bool
 	// Images is how many images of the source are used, drawn by Seed without repetition; 0, or more than there are, is all
 	// of them in their order.
 	Images   int

@@ -23,12 +23,62 @@ func Quantize(ctx context.Context, m *format.Model, src Source, o Options) (*for
 	if err := format.Validate(m); err != nil {
 		return nil, nil, err
 	}
+	if src == nil || src.Len() == 0 {
+		return nil, nil, errors.New("quant: no calibration images; int8 needs at least one, a hundred are better")
+	}
 	m = simplify(m)
+	var scaled []equalized
+	if !o.KeepScales && equalizable(m) {
+		survey := o
+		survey.Images = min(len(o.selection(src.Len())), surveyImages)
+		progress := o.Progress
+		o.Progress, survey.Progress = nil, nil
+		if progress != nil {
+			extra := survey.Images
+			survey.Progress = func(done, total int) { progress(done, extra+len(o.selection(src.Len()))) }
+			o.Progress = func(done, total int) { progress(extra+done, extra+total) }
+		}
+		if m, scaled, err = withEvenChannels(ctx, m, src, survey); err != nil {
+			return nil, nil, err
+		}
+	}
+	reordered := 0
+	if !o.KeepOrder && o.Weights == PairSafe {
+		m, reordered = reorder(m)
+	}
 	c, err := calibrate(ctx, m, src, o)
 	if err != nil {
 		return nil, nil, err
 	}
-	return lower(c, o)
+	q, rep, err := lower(c, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	rep.sumUp()
+	rep.Reordered = reordered
+	for _, e := range scaled {
+		rep.Equalized = append(rep.Equalized, EqualizedTensor{e.tensor, e.gain})
+	}
+	return q, rep, nil
+}
+
+// surveyImages are enough to find the ranges of channels.
+const surveyImages = 64
+
+// withEvenChannels observes the ranges of m's channels and equalizes them.
+func withEvenChannels(ctx context.Context, m *format.Model, src Source, o Options) (*format.Model, []equalized, error) {
+	c, err := newCalibration(m, o.Threads)
+	if err != nil {
+		return nil, nil, err
+	}
+	for t := range c.tensors {
+		c.tensors[t].perChannel()
+	}
+	if err := c.run(ctx, src, o); err != nil {
+		return nil, nil, err
+	}
+	m, scaled := equalize(m, c)
+	return m, scaled, nil
 }
 
 // checkFloat reports a model that is not one of floats from end to end.

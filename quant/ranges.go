@@ -3,6 +3,7 @@ package quant
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -238,15 +239,23 @@ func (o *observer) leastDivergence(all span) span {
 	if float64(o.count) < values*used() {
 		return all
 	}
-	best, least, half := all, math.Inf(1), len(hist)/2
+	// Zeros are exact on every grid, and a ReLU makes so many that their bin would outweigh all others.
+	hist = slices.Clone(hist)
+	half := len(hist) / 2
+	hist[half] = min(hist[half], hist[half+1])
+	count := 0.0
+	for _, n := range hist {
+		count += float64(n)
+	}
+	best, least := all, math.Inf(1)
 	for f := 1.0; ; f *= step {
 		s := span{all.lo * f, all.hi * f}
 		first := max(int(math.Floor(s.lo/width)), -half)
 		last := min(max(int(math.Ceil(s.hi/width)), first+1), half)
-		if last-first < 256 {
+		if last-first < 256 || count == 0 {
 			return best // a bin is wider than a step
 		}
-		if d := divergence(hist, first+half, last+half, float64(o.count)); d < least {
+		if d := divergence(hist, first+half, last+half, count); d < least {
 			best, least = s, d
 		}
 	}

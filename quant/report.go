@@ -10,8 +10,22 @@ type Report struct {
 	Pixels  bool           `json:"pixels"`
 	Layers  []LayerReport  `json:"layers"`
 	Tensors []TensorReport `json:"tensors"`
+	// Equalized lists the activations whose channels were scaled; Reordered counts those whose channels got another order.
+	Equalized []EqualizedTensor `json:"equalized,omitempty"`
+	Reordered int               `json:"reordered,omitempty"`
+	// PairLoss is what the rule of pairs costs the weights: the mean over its layers of the decibels between WeightSNRFull and
+	// WeightSNR, PairLossWorst the most of any layer.
+	PairLoss      float64 `json:"pair_loss"`
+	PairLossWorst float64 `json:"pair_loss_worst"`
 	// Notes are remarks for the user: what had to be done that costs accuracy, and where.
 	Notes []string `json:"notes,omitempty"`
+}
+
+// EqualizedTensor is an activation whose channels were scaled, with the share of the noise in its reader's results that was
+// expected to go thereby, in decibels.
+type EqualizedTensor struct {
+	Name string  `json:"name"`
+	Gain float64 `json:"gain"`
 }
 
 // LayerReport is about the weights of one layer. Ratios are in decibels, capped at 200, over all weights of the layer.
@@ -55,4 +69,20 @@ type TensorReport struct {
 	Clipped float64 `json:"clipped"`
 	// Shared names the tensor whose grid this one has, to save a requantization between them.
 	Shared string `json:"shared,omitempty"`
+}
+
+// sumUp fills in what follows from the layers.
+func (r *Report) sumUp() {
+	n := 0
+	for i := range r.Layers {
+		if l := &r.Layers[i]; l.Pairs > 0 {
+			loss := l.WeightSNRFull - l.WeightSNR
+			r.PairLoss += loss
+			r.PairLossWorst = max(r.PairLossWorst, loss)
+			n++
+		}
+	}
+	if n > 0 {
+		r.PairLoss /= float64(n)
+	}
 }

@@ -36,6 +36,9 @@ type convertCmd struct {
 	Percentile float64  `default:"100" placeholder:"P" help:"Short for --method percentile:P."`
 	Weights    string   `name:"weights" enum:"pair-safe,full" default:"pair-safe" help:"int8 weights: pair-safe runs fastest on x86, full is a little more accurate (${default})."`
 
+	Equalize bool `default:"true" negatable:"" help:"Even out the ranges of an activation's channels between layers (on)."`
+	Reorder  bool `default:"true" negatable:"" help:"Choose the order of channels in which pair-safe weights lose least (on)."`
+
 	Name      string   `help:"Name of the model; without it the file's."`
 	Source    string   `placeholder:"TEXT" help:"Where the weights come from, to be kept in the model."`
 	Licence   string   `placeholder:"SPDX" help:"Their licence, to be kept in the model."`
@@ -213,6 +216,7 @@ func (c *convertCmd) quantize(e *env, m *format.Model) (*format.Model, []string,
 	if err != nil {
 		return nil, nil, err
 	}
+	o.KeepScales, o.KeepOrder = !c.Equalize, !c.Reorder
 	o.Threads, o.Images, o.Seed = c.Threads, c.Images, c.Seed
 	if c.Weights == "full" {
 		o.Weights = quant.Full
@@ -223,6 +227,9 @@ func (c *convertCmd) quantize(e *env, m *format.Model) (*format.Model, []string,
 	end()
 	if err != nil {
 		return nil, nil, badModel(err)
+	}
+	if o.Weights == quant.PairSafe {
+		fmt.Fprintf(e.err, "pair-safe weights lose %.2f dB against full ones on average, %.2f dB at worst\n", report.PairLoss, report.PairLossWorst)
 	}
 	return q, report.Notes, nil
 }
