@@ -72,8 +72,8 @@ func halfElement(format string) func(uint32) string {
 	}
 }
 
-// decode returns what the word is, or "" if no table has it.
-func decode(w uint32) (text, feature string) {
+// decode returns what the word is, or "" if no row of the tables has it.
+func decode(forms []form, w uint32) (text, feature string) {
 	for _, f := range forms {
 		if w&f.mask == f.value {
 			return f.text(w), f.feature
@@ -124,7 +124,7 @@ func checkARM64(isa, source string) (problems []string) {
 				continue
 			}
 			w, _ := strconv.ParseUint(m[1], 16, 32)
-			text, feature := decode(uint32(w))
+			text, feature := decode(forms, uint32(w))
 			switch {
 			case text == "":
 				bad("no table here has %#08x (%s)", w, m[2])
@@ -203,7 +203,13 @@ func TestARM64WordsLLVM(t *testing.T) {
 			}
 		}
 	})
-	cmd := exec.Command(mc, "--disassemble", "--triple=aarch64", "--mattr=+dotprod,+i8mm")
+	compareLLVM(t, exec.Command(mc, "--disassemble", "--triple=aarch64", "--mattr=+dotprod,+i8mm"), encoded, want)
+}
+
+// compareLLVM has cmd, an llvm-mc, decode the words and compares them with what they ought to be.
+func compareLLVM(t *testing.T, cmd *exec.Cmd, encoded, want []string) {
+	t.Helper()
+	mc := cmd.Path
 	cmd.Stdin = strings.NewReader(strings.Join(encoded, "\n") + "\n")
 	out, err := cmd.Output()
 	if err != nil {

@@ -16,7 +16,7 @@ const (
 	AVX512                     // amd64: AVX-512 F, BW, DQ, VL
 	AVX512VNNI                 // amd64: VPDPBUSD and VPDPWSSD on 512-bit registers
 	AVXVNNI                    // amd64: the same, VEX-encoded on 256-bit registers
-	NEON                       // arm64: Advanced SIMD
+	NEON                       // arm64, arm: Advanced SIMD
 	DotProd                    // arm64: SDOT, UDOT
 	I8MM                       // arm64: SMMLA, USMMLA
 	SIMD128                    // wasm

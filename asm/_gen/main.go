@@ -49,6 +49,7 @@ func generate(dir string) error {
 	return errors.Join(
 		write(dir, "amd64", amd64Files, emitAMD64),
 		write(dir, "arm64", arm64Files, emitARM64),
+		write(dir, "arm", arm32Files, emitARM32),
 		write(dir, "wasm", wasmFiles, emitWASM),
 	)
 }
