@@ -84,13 +84,14 @@ def everyone(result):
 
 def section(result):
     rows = [r for m in result["models"].values() for r in m["rows"]]
-    versions = sorted({f"{r['runtime']} {r['version']}" for r in rows})
+    versions = sorted({f"{r['runtime']} {r['version'].split('-')[0]}" for r in rows})
+    system = ".".join(result["system"].split(".")[:2])
     isa = next((r["isa"] for r in rows if r["isa"]), "?")
     peaks = ", ".join(f"{k} {v:.1f}" for k, v in result["peaks"].items() if v)
     held = "\nPeers choose kernels by the CPUID instruction; here it was answered without AVX-512 and AVX-VNNI for all (avx2only.py).\n" if result["held"] else ""
     quiet = "; ".join(f"{name} {m['steal']} %, {m['load']}" for name, m in result["models"].items())
     return f"""{heading(result)}
-{result['when']}, {result['cores']} processors, {result['system']}, {isa}. {', '.join(versions)}. Peak of one core, GMAC/s: {peaks}.
+{result['when']}, {result['cores']} processors, {system}, {isa}. {', '.join(versions)}. Peak of one core, GMAC/s: {peaks}.
 {result['rounds']} rounds of {result['secs']} s for each contestant. Time stolen by other guests of the machine and load average: {quiet}.
 {held}
 ### int8

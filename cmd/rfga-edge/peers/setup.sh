@@ -41,3 +41,5 @@ for m in $models; do
 	"$pnnx" "$m.onnx" "inputshape=[1,3,$size,$size]" fp16=0 >"$m.log" 2>&1
 	rm -f "$m".pnnx* "$m.onnx" "${m}_pnnx.py" "${m}_ncnn.py"
 done
+cd ../..
+v_ncnn/bin/python "$here/quant_ncnn.py" models $models
