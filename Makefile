@@ -32,6 +32,11 @@ mca: ## cycles per product of the arm64 inner loops by llvm-mca, as in asm/_gen/
 fmt:
 	gofmt -w $$(git ls-files '*.go')
 
+onnx-zoo: ## export torchvision's classifiers and compare with ONNX Runtime, fp32 and int8: make onnx-zoo DIR=...
+	$(or $(TORCH),/usr/bin/python3) convert/onnx/testdata/zoo.py export $(or $(DIR),$(error DIR=... is missing))
+	$(or $(ORT),python3) convert/onnx/testdata/zoo.py run $(DIR)
+	RFGA_ONNX_MODELS=$(abspath $(DIR)) go test -count=1 -timeout 60m ./convert -run TestZoo -v
+
 default-model: build ## rebuild defaultmodel/default.rfga from its published weights
 	sh defaultmodel/build/build.sh
 

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"math"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -127,27 +126,4 @@ func kinds(m *format.Model) string {
 	}
 	slices.Sort(out)
 	return strings.Join(out, " ")
-}
-
-// TestModels compares whole networks, which are too large to keep here: RFGA_ONNX_MODELS lists folders with NAME.onnx,
-// NAME.input.npy and NAME.OUTPUT.npy for every output.
-func TestModels(t *testing.T) {
-	dirs := filepath.SplitList(os.Getenv("RFGA_ONNX_MODELS"))
-	if len(dirs) == 0 {
-		t.Skip("RFGA_ONNX_MODELS is not set")
-	}
-	for _, dir := range dirs {
-		paths, _ := filepath.Glob(filepath.Join(dir, "*.onnx"))
-		for _, path := range paths {
-			t.Run(filepath.Base(path), func(t *testing.T) {
-				base := strings.TrimSuffix(path, ".onnx")
-				if _, err := os.Stat(base + ".input.npy"); err != nil {
-					t.Skip("it has no input")
-				}
-				m := importFile(t, path, onnx.Options{})
-				t.Log(kinds(m))
-				compare(t, m, base+".input.npy", base)
-			})
-		}
-	}
 }

@@ -1,7 +1,8 @@
-"""Makes the ONNX files of this folder, with inputs and ONNX Runtime's outputs. Three steps, because torch, onnx and
+"""Makes the ONNX files of this folder, with inputs and ONNX Runtime's outputs. Steps, because torch, onnx and
 onnxruntime are not always found in one Python:
 
     python3 generate.py torch .      # needs torch (Debian's python3-torch): what its exporter writes
+    python3 generate.py dynamo .     # needs torch of 2.5 or later, onnxscript: what its new exporter writes
     python3 generate.py hand .       # needs onnx, numpy: graphs as other exporters and people write them
     python3 generate.py run .        # needs onnxruntime, numpy: input.npy, and NAME.OUTPUT.npy for every NAME.onnx, or
                                      # NAME.npy, one vector, where it has more than four outputs
@@ -17,7 +18,7 @@ import numpy as np
 SIZE = 16  # of the images
 
 
-def torch_models(out):
+def torch_models(out, new=False):
     import torch
     from torch import nn
     import torch.nn.functional as F
@@ -114,6 +115,24 @@ def torch_models(out):
         torch.onnx.export(randomize(model, seed), torch.randn(1, 3, SIZE, SIZE), os.path.join(out, name + ".onnx"),
                           input_names=["image"], output_names=outputs, **kw)
 
+    if new:
+        def dynamo(name, model, seed, **kw):
+            torch.onnx.export(randomize(model, seed), (torch.randn(1, 3, SIZE, SIZE),), os.path.join(out, name + ".onnx"), dynamo=True, external_data=False,
+                              input_names=["image"], **kw)
+            import onnx
+            path = os.path.join(out, name + ".onnx")
+            m = onnx.load(path)
+            for part in [m, m.graph, *m.graph.node, *m.graph.input, *m.graph.output, *m.graph.value_info, *m.graph.initializer]:
+                del part.metadata_props[:]  # where in whose source each node comes from
+                part.doc_string = ""
+            del m.graph.value_info[:]
+            onnx.save(m, path)
+
+        batch = {"dynamic_shapes": {"x": {0: "n"}}}
+        dynamo("dynamo_rfga", Net(), 21, output_names=["logits", "maps", "attended"])
+        dynamo("dynamo_rfga_batch", Net("view", 0.35, 0.65), 22, output_names=["logits", "maps", "attended"], **batch)
+        dynamo("dynamo_blocks", Blocks(), 23, output_names=["p", "half_pixel", "align_corners"])
+        return
     three = ["logits", "maps", "attended"]
     export("torch_rfga", Net(), three, 1)
     export("torch_rfga_unfolded", Net(a=0.35, b=0.65), three, 2, training=torch.onnx.TrainingMode.PRESERVE, do_constant_folding=False)
@@ -452,4 +471,4 @@ def run_models(out):
 
 
 if __name__ == "__main__":
-    {"torch": torch_models, "hand": hand_models, "run": run_models}[sys.argv[1]](sys.argv[2])
+    {"torch": torch_models, "dynamo": lambda out: torch_models(out, True), "hand": hand_models, "run": run_models}[sys.argv[1]](sys.argv[2])
