@@ -21,10 +21,14 @@ test: ## all tests of this machine
 generate: ## write asm/*.s and their stubs again from asm/_gen
 	go generate ./asm
 
-plugin: ## rfga-edge.wasm with the embedded model, rfga-edge-nomodel.wasm without, and rfga-edge-nosimd.wasm for hosts without SIMD
+plugin: ## rfga-edge.wasm with the embedded model, rfga-edge-nomodel.wasm without, rfga-edge-nosimd.wasm for hosts without SIMD, rfga-edge-extism.wasm
 	GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared -trimpath -ldflags='-s -w' -tags defaultmodel -o rfga-edge.wasm ./plugin/module
 	GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared -trimpath -ldflags='-s -w' -o rfga-edge-nomodel.wasm ./plugin/module
 	GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared -trimpath -ldflags='-s -w' -tags defaultmodel,purego -o rfga-edge-nosimd.wasm ./plugin/module
+	GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared -trimpath -ldflags='-s -w' -o rfga-edge-extism.wasm ./plugin/extism
+
+plugin-hosts: build plugin ## run the example hosts: Go, Extism, Node, Python, a browser, Rust
+	bash examples/plugin/test.sh
 
 mca: ## cycles per product of the arm64 inner loops by llvm-mca, as in asm/_gen/mca/REPORT.md
 	cd asm/_gen && go run ./mca
@@ -56,3 +60,4 @@ ci: ## what every submission runs
 ci-full: ci ## the rest: every forged file, longer fuzzing
 	RFGA_EXHAUSTIVE=1 go test -count=1 ./runtime ./convert/onnx
 	FUZZTIME=60s bash .ci/fuzz
+	$(MAKE) plugin-hosts

@@ -227,6 +227,12 @@ func (p *plan) memory(o Options) int64 {
 	return int64(p.arena.Size) + external*int64(o.Batch) + int64(p.scratch)*int64(o.Threads)
 }
 
+// SessionMemory is how many bytes a session of these options would allocate: its arena, inputs, outputs and scratch.
+func (m *Model) SessionMemory(o Options) int64 {
+	o.Threads, o.Batch = max(o.Threads, 1), max(o.Batch, 1)
+	return m.plan.memory(o)
+}
+
 // Memory reports the bytes a session holds: its arena, inputs and outputs of all images, and the threads' scratch.
 func (s *Session) Memory() (arena, io, scratch int) {
 	arena, scratch = s.plan.arena.Size, s.plan.scratch*s.opts.Threads
