@@ -89,6 +89,9 @@ def section(result):
     isa = next((r["isa"] for r in rows if r["isa"]), "?")
     peaks = ", ".join(f"{k} {v:.1f}" for k, v in result["peaks"].items() if v)
     held = "\nPeers choose kernels by the CPUID instruction; here it was answered without AVX-512 and AVX-VNNI for all (avx2only.py).\n" if result["held"] else ""
+    floats = ""
+    if not all(r["form"].startswith("int8") for r in rows):
+        floats = f"### Float: our fp16 files against their fp32\n\n{ratios(result, 'float')}\n"
     quiet = "; ".join(f"{name} {m['steal']} %, {m['load']}" for name, m in result["models"].items())
     return f"""{heading(result)}
 {result['when']}, {result['cores']} processors, {system}, {isa}. {', '.join(versions)}. Peak of one core, GMAC/s: {peaks}.
@@ -97,10 +100,7 @@ def section(result):
 ### int8
 
 {ratios(result, 'int8')}
-### Float: our fp16 files against their fp32
-
-{ratios(result, 'float')}
-### int8 start and memory
+{floats}### int8 start and memory
 
 From the start of the process to the first result, less one warm inference, and the most memory held up to then; one thread. Ours
 includes the check of the file's digest, the peers' their import by Python.
