@@ -18,7 +18,8 @@ import (
 
 // headroom is how far beyond the largest value that was observed a channel may still go, and worthwhile the gain in decibels
 // from which on scaling is done. A channel that was widened clips values beyond those observed, which the wide grid had room
-// for: on EfficientNet-Lite0, whose channels are even, scaling for gains of half a decibel lost six on images of another kind.
+// for: on EfficientNet-Lite0, whose channels are even, scaling for any gain and without headroom lost six decibels on images
+// of another kind.
 const (
 	headroom   = 2
 	worthwhile = 6
