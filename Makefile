@@ -57,7 +57,8 @@ peers: build ## measure them and us in turn, and write the table into BENCHMARKS
 ci: ## what every submission runs
 	bash .ci/run
 
-ci-full: ci ## the rest: every forged file, longer fuzzing
+ci-full: ci ## the rest: every forged file, the tutorial with its training, longer fuzzing
 	RFGA_EXHAUSTIVE=1 go test -count=1 ./runtime ./convert/onnx
+	RFGA_TRAIN=1 go test -count=1 -timeout 60m -v ./docs
 	FUZZTIME=60s bash .ci/fuzz
 	$(MAKE) plugin-hosts

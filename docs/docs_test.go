@@ -1,0 +1,139 @@
+package docs
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// block is a fenced block that is run, and what it has to print.
+type block struct {
+	line          int
+	torch         bool
+	copy          [][2]string // before it is run
+	script        string
+	expected      string
+	expectedStart int
+}
+
+var copyLine = regexp.MustCompile(`^<!-- test: cp (\S+) (\S+) -->$`)
+
+// blocks reads the blocks of a page.
+func blocks(t *testing.T, page string) []*block {
+	t.Helper()
+	data, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []*block
+	var copies [][2]string
+	into := (*string)(nil)
+	fenced := false
+	s := bufio.NewScanner(bytes.NewReader(data))
+	for n := 1; s.Scan(); n++ {
+		line := s.Text()
+		switch info, fence := strings.CutPrefix(line, "```"); {
+		case fence && fenced:
+			fenced, into = false, nil
+		case fence:
+			fenced = true
+			switch info {
+			case "sh test", "sh torch":
+				b := &block{line: n, torch: info == "sh torch", copy: copies}
+				list, copies, into = append(list, b), nil, &b.script
+			case "text":
+				if len(list) > 0 {
+					b := list[len(list)-1]
+					b.expectedStart, into = n, &b.expected
+				}
+			}
+		case into != nil:
+			*into += line + "\n"
+		default:
+			if m := copyLine.FindStringSubmatch(line); m != nil {
+				copies = append(copies, [2]string{m[1], m[2]})
+			}
+		}
+	}
+	if fenced {
+		t.Errorf("%s: a block does not end", page)
+	}
+	return list
+}
+
+func TestCommands(t *testing.T) {
+	pages, err := filepath.Glob("*.md")
+	if err != nil || len(pages) == 0 {
+		t.Fatalf("no pages: %v", err)
+	}
+	root, err := filepath.Abs("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	bin := t.TempDir()
+	if out, err := exec.Command("go", "build", "-o", filepath.Join(bin, "rfga-edge"), "../cmd/rfga-edge").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	noTorch := torch()
+	for _, page := range pages {
+		t.Run(page, func(t *testing.T) {
+			dir := t.TempDir()
+			for _, b := range blocks(t, page) {
+				if b.torch && noTorch != "" {
+					t.Skipf("%s:%d and what follows is not run: %s", page, b.line, noTorch)
+				}
+				for _, c := range b.copy {
+					if out, err := exec.Command("cp", "-r", filepath.Join(root, c[0]), filepath.Join(dir, c[1])).CombinedOutput(); err != nil {
+						t.Fatalf("%s:%d: cp %s: %v\n%s", page, b.line, c[0], err, out)
+					}
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), 30*time.Minute)
+				cmd := exec.CommandContext(ctx, "sh", "-e")
+				cmd.Dir, cmd.Stdin = dir, strings.NewReader(b.script)
+				cmd.Env = append(os.Environ(), "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"), "RFGA_EDGE="+root)
+				out, err := cmd.CombinedOutput()
+				cancel()
+				if err != nil {
+					t.Fatalf("%s:%d: %v\n%s\n%s", page, b.line, err, b.script, out)
+				}
+				if err := contains(string(out), b.expected); err != nil {
+					t.Errorf("%s:%d: %v; it printed\n%s", page, b.expectedStart, err, out)
+				}
+			}
+		})
+	}
+}
+
+// contains says which line of expected is not in out behind the lines before it.
+func contains(out, expected string) error {
+	for line := range strings.Lines(expected) {
+		for _, part := range strings.Split(strings.TrimSpace(line), "...") {
+			_, rest, ok := strings.Cut(out, strings.TrimSpace(part))
+			if !ok {
+				return fmt.Errorf("%q is missing", strings.TrimSpace(line))
+			}
+			out = rest
+		}
+	}
+	return nil
+}
+
+// torch says why training cannot be run; empty if it can.
+func torch() string {
+	if os.Getenv("RFGA_TRAIN") == "" {
+		return "RFGA_TRAIN is not set (make ci-full sets it)"
+	}
+	if out, err := exec.Command("python3", "-c", "import torch, numpy, PIL").CombinedOutput(); err != nil {
+		lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+		return fmt.Sprintf("python3 has no PyTorch (%s)", lines[len(lines)-1])
+	}
+	return ""
+}
