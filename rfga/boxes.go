@@ -100,7 +100,10 @@ type EvalBox [4]int
 // Quantize) above level, the largest contour or every one, holes included, as x, y, min(x+w, width-1), min(y+h, height-1);
 // without a contour the one box 0,0,0,0.
 func (m *Mapper) EvalBoxes(dst []EvalBox, levels []uint8, w, h int, level uint8, multi bool) []EvalBox {
-	contours := m.Contours(levels, w, h, level)
+	return appendEvalBoxes(dst, m.Contours(levels, w, h, level), w, h, multi)
+}
+
+func appendEvalBoxes(dst []EvalBox, contours []Contour, w, h int, multi bool) []EvalBox {
 	if len(contours) == 0 {
 		return append(dst, EvalBox{})
 	}

@@ -104,4 +104,9 @@
 // A Mapper resizes a class map (cubic), normalises it to a heat map of 0..1 (Norm), cuts it at a fraction of its maximum and
 // finds the components: Mapper.HeatMap, then Mapper.Boxes. EvalBoxes and EvalIoU are the forms of the evaluation protocol
 // (clovaai/wsolevaluation), bit for bit what NumPy and OpenCV give there; testdata/gen.py makes the comparison's data.
+//
+// # Metrics
+//
+// A Scorer measures maps against boxes and masks under the Protocols of the field, a Tally counts over a data set, Scores are
+// the percentages; testdata/gen_eval.py makes what they are compared with.
 package rfga

@@ -24,6 +24,7 @@ func main() { os.Exit(Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
 // cli is the command line: one field a verb, each with its flags and a Run method.
 type cli struct {
 	Localize localizeCmd `cmd:"" help:"Say what is in photos, and where."`
+	Eval     evalCmd     `cmd:"" help:"Measure localization on a data set, as the field does."`
 	Convert  convertCmd  `cmd:"" help:"Convert trained weights to a .rfga model."`
 	Run      runCmd      `cmd:"" help:"Run a model on an array and write every output."`
 	Inspect  inspectCmd  `cmd:"" help:"Show what a model holds and how it runs on this machine."`

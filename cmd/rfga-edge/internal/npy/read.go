@@ -16,7 +16,7 @@ const magic = npy.Magic
 // ErrFormat is wrapped by every error that is the file's fault rather than the disk's.
 var ErrFormat = errors.New("not a usable .npy file")
 
-// File is an opened array. Its elements are read with ReadFloat32.
+// File is an opened array. Its elements are read with ReadFloat32 or ReadFloat64.
 type File struct {
 	Shape []int
 	r     io.ReaderAt
@@ -92,25 +92,34 @@ func (a *File) Elements() int {
 
 // ReadFloat32 fills dst with the elements from index first on; float64 values are rounded to float32.
 func (a *File) ReadFloat32(dst []float32, first int) error {
-	if first < 0 || first > a.Elements() || len(dst) > a.Elements()-first {
-		return fmt.Errorf("elements %d..%d of an array of %d", first, first+len(dst), a.Elements())
+	return a.read(len(dst), first, func(i int, v float64) { dst[i] = float32(v) })
+}
+
+// ReadFloat64 fills dst with the elements from index first on.
+func (a *File) ReadFloat64(dst []float64, first int) error {
+	return a.read(len(dst), first, func(i int, v float64) { dst[i] = v })
+}
+
+// read passes n elements from index first on to store. A float32 is a float64 and comes back the same.
+func (a *File) read(n, first int, store func(i int, v float64)) error {
+	if first < 0 || first > a.Elements() || n > a.Elements()-first {
+		return fmt.Errorf("elements %d..%d of an array of %d", first, first+n, a.Elements())
 	}
 	var buf [8192]byte
 	at := a.data + int64(first)*int64(a.size)
-	for len(dst) > 0 {
-		n := min(len(dst), len(buf)/a.size)
-		b := buf[:n*a.size]
+	for i := 0; i < n; {
+		b := buf[:min(n-i, len(buf)/a.size)*a.size]
 		if _, err := io.ReadFull(io.NewSectionReader(a.r, at, int64(len(b))), b); err != nil {
 			return err
 		}
-		for i := range n {
+		at += int64(len(b))
+		for ; len(b) > 0; i, b = i+1, b[a.size:] {
 			if a.size == 4 {
-				dst[i] = math.Float32frombits(binary.LittleEndian.Uint32(b[4*i:]))
+				store(i, float64(math.Float32frombits(binary.LittleEndian.Uint32(b))))
 			} else {
-				dst[i] = float32(math.Float64frombits(binary.LittleEndian.Uint64(b[8*i:])))
+				store(i, math.Float64frombits(binary.LittleEndian.Uint64(b)))
 			}
 		}
-		dst, at = dst[n:], at+int64(len(b))
 	}
 	return nil
 }
