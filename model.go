@@ -43,7 +43,7 @@ func Load(r io.ReaderAt, size int64, opts ...Option) (*Model, error) {
 func New(rt *runtime.Model, opts ...Option) (*Model, error) { return newModel(rt, opts) }
 
 func newModel(rt *runtime.Model, opts []Option) (*Model, error) {
-	m := &Model{rt: rt, defaults: config{threads: 1}}
+	m := &Model{rt: rt, defaults: config{threads: 1, filter: Antialiased}}
 	for _, o := range opts {
 		if err := o(&m.defaults); err != nil {
 			return nil, errors.Join(err, rt.Close())

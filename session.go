@@ -43,6 +43,7 @@ func (m *Model) NewSession(opts ...Option) (*Session, error) {
 	}
 	fm := m.rt.Format()
 	s := &Session{m: m, spec: FrameSpec(&fm.Pre), loc: fm.Loc}
+	s.spec.Filter = c.filter
 	if s.loc.Norm == 0 { // a file whose maps are no output need not say
 		s.loc = format.Localization{Norm: format.HeatP65, Threshold: 0.05}
 	}

@@ -38,3 +38,22 @@ type Scan struct {
 	Over     int32 // 8: 1 if such a sum of a pair of neighbours is above 128, else 0
 	Low      int32 // 12: 1 if a weight is -128, else 0
 }
+
+// ColorMatrix turns three 16-bit numbers a, b, c of a pixel into three bytes. Assembly reads the fields by offset; a test
+// holds them in place. Coefficients lie as pairs, as often as a register of 32 bytes has room for them: of a and b, then of c
+// and nothing.
+//
+//	byte[ch] = clamp((Coef[ch][0][0]*a + Coef[ch][0][1]*b + Coef[ch][1][0]*c + Bias[ch][0])>>20, 0, 255)
+type ColorMatrix struct {
+	Coef [3][2][16]int16 // 64*ch + 32*pair
+	Bias [3][8]int32     // 192 + 32*ch
+}
+
+// SetRow sets what channel ch is made of.
+func (m *ColorMatrix) SetRow(ch int, a, b, c int16, bias int32) {
+	for i := range 8 {
+		m.Coef[ch][0][2*i], m.Coef[ch][0][2*i+1] = a, b
+		m.Coef[ch][1][2*i], m.Coef[ch][1][2*i+1] = c, 0
+		m.Bias[ch][i] = bias
+	}
+}

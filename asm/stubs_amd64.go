@@ -574,6 +574,94 @@ func S8Spread8x4AVX2(dst *int8, step int, src *int8, lda int, groups int)
 //go:noescape
 func S8Spread8x2AVX2(dst *int8, step int, src *int8, lda int, groups int)
 
+// U8S16BlendAVX512 is, for j < n, modulo 2**16:
+//
+//	dst[j] = sum over k < taps of (256*(int(src[stride*k+j])-128)*coef[k] + 1<<14) >> 15
+//
+// n is at least 64, taps at least 1. n elements are read and written, no more.
+//
+//go:noescape
+func U8S16BlendAVX512(dst *int16, src *byte, stride int, n int, coef *int16, taps int)
+
+// S16UnzipAVX512 is, for i < n, a multiple of 64:
+//
+//	even[i], odd[i] = src[2*i], src[2*i+1]
+//
+//go:noescape
+func S16UnzipAVX512(even *int16, odd *int16, src *int16, n int)
+
+// S16Unzip3AVX512 is, for i < n, a multiple of 64:
+//
+//	a[i], b[i], c[i] = src[3*i], src[3*i+1], src[3*i+2]
+//
+//go:noescape
+func S16Unzip3AVX512(a *int16, b *int16, c *int16, src *int16, n int)
+
+// U8S16BlendAVX2 is, for j < n, modulo 2**16:
+//
+//	dst[j] = sum over k < taps of (256*(int(src[stride*k+j])-128)*coef[k] + 1<<14) >> 15
+//
+// n is at least 64, taps at least 1. n elements are read and written, no more.
+//
+//go:noescape
+func U8S16BlendAVX2(dst *int16, src *byte, stride int, n int, coef *int16, taps int)
+
+// S16UnzipAVX2 is, for i < n, a multiple of 64:
+//
+//	even[i], odd[i] = src[2*i], src[2*i+1]
+//
+//go:noescape
+func S16UnzipAVX2(even *int16, odd *int16, src *int16, n int)
+
+// S16ReduceAVX2 is, for i < n, a multiple of 8, with c(i, k) = coef[16*(i/2*blocks+k/8)+8*(i%2)+k%8]:
+//
+//	dst[i] = (sum over k < 8*blocks of c(i, k)*src[first[i]+k] + 1<<15) >> 16
+//
+//go:noescape
+func S16ReduceAVX2(dst *int16, src *int16, first *int32, coef *int16, blocks int, n int)
+
+// S16U8ColorAVX2 is ColorMatrix's formula for a[i], b[i], c[i], i < n, to dst[3*i:3*i+3]. n is at least 16; 3*n bytes are
+// written, no more.
+//
+//go:noescape
+func S16U8ColorAVX2(dst *byte, a *int16, b *int16, c *int16, n int, m *ColorMatrix)
+
+// U8S16BlendSSE41 is, for j < n, modulo 2**16:
+//
+//	dst[j] = sum over k < taps of (256*(int(src[stride*k+j])-128)*coef[k] + 1<<14) >> 15
+//
+// n is at least 64, taps at least 1. n elements are read and written, no more.
+//
+//go:noescape
+func U8S16BlendSSE41(dst *int16, src *byte, stride int, n int, coef *int16, taps int)
+
+// S16UnzipSSE41 is, for i < n, a multiple of 64:
+//
+//	even[i], odd[i] = src[2*i], src[2*i+1]
+//
+//go:noescape
+func S16UnzipSSE41(even *int16, odd *int16, src *int16, n int)
+
+// S16Unzip3SSE41 is, for i < n, a multiple of 64:
+//
+//	a[i], b[i], c[i] = src[3*i], src[3*i+1], src[3*i+2]
+//
+//go:noescape
+func S16Unzip3SSE41(a *int16, b *int16, c *int16, src *int16, n int)
+
+// S16ReduceSSE41 is, for i < n, a multiple of 8, with c(i, k) = coef[16*(i/2*blocks+k/8)+8*(i%2)+k%8]:
+//
+//	dst[i] = (sum over k < 8*blocks of c(i, k)*src[first[i]+k] + 1<<15) >> 16
+//
+//go:noescape
+func S16ReduceSSE41(dst *int16, src *int16, first *int32, coef *int16, blocks int, n int)
+
+// S16U8ColorSSE41 is ColorMatrix's formula for a[i], b[i], c[i], i < n, to dst[3*i:3*i+3]. n is at least 16; 3*n bytes are
+// written, no more.
+//
+//go:noescape
+func S16U8ColorSSE41(dst *byte, a *int16, b *int16, c *int16, n int, m *ColorMatrix)
+
 // S16S16Gemm14x32c2AVX512VNNI is a 14x32 tile: for i < 14, j < 32:
 //
 //	c[32*i+j] = sum over t < k of int32(a[i*lda...][t]) * int32(b[64*(t/2)+2*j+t%2])

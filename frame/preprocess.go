@@ -22,12 +22,22 @@ const (
 	BGR Order = 2
 )
 
+// Filter says how pixels are resized.
+type Filter uint8
+
+const (
+	Exact       Filter = iota // Pillow's bits, after converting the colours of every pixel: for files
+	Antialiased               // the same filter in one pass over the frame, to within 1 of 255 where colours are in gamut
+	Fast                      // of tall frames only every second, fourth, ... row under the filter: at least four
+)
+
 // Spec is how an image becomes the input of a network.
 type Spec struct {
 	W, H   int
 	Rule   Rule  // 0 is Squash
 	Resize int   // of CenterCrop, at least W and H
 	Order  Order // 0 is RGB
+	Filter Filter
 }
 
 // Check says what is wrong with a Spec.
@@ -39,6 +49,8 @@ func (s Spec) Check() error {
 		return fmt.Errorf("there is no resize rule %d", s.Rule)
 	case s.Rule == CenterCrop && (s.Resize < max(s.W, s.H) || s.Resize > MaxSide):
 		return fmt.Errorf("resize of the short side to %d does not fit a centre crop of %dx%d", s.Resize, s.W, s.H)
+	case s.Filter > Fast:
+		return fmt.Errorf("there is no filter %d", s.Filter)
 	case s.Order > BGR:
 		return fmt.Errorf("there is no colour order %d", s.Order)
 	}
@@ -96,6 +108,7 @@ type Resizer struct {
 	rows                 []byte // horizontally resized source rows
 	acc                  []int32
 	image                Frame
+	fused                fused
 }
 
 // Preprocess writes the network's square to dst: W*H*3 bytes in the order of colours that the Spec asks for.
@@ -106,8 +119,8 @@ func (r *Resizer) Preprocess(dst []byte, img *Image, spec Spec) error {
 	return err
 }
 
-// PreprocessFrame is Preprocess for frames, or for the part of one that Crop names. A YCbCr frame is converted at its full size, each pixel with the chroma sample
-// of its block, before it is resized.
+// PreprocessFrame is Preprocess for frames, or for the part of one that Crop names. With the filter Exact a YCbCr frame is converted at its full size,
+// each pixel with the chroma sample of its block, before it is resized.
 func (r *Resizer) PreprocessFrame(dst []byte, f *Frame, spec Spec) error {
 	if err := spec.Check(); err != nil {
 		return err
@@ -122,6 +135,11 @@ func (r *Resizer) PreprocessFrame(dst []byte, f *Frame, spec Spec) error {
 	fullW, fullH, left, top := spec.window(view.Dx(), view.Dy())
 	r.horizontal.prepare(view.Dx(), fullW, left, spec.W)
 	r.vertical.prepare(view.Dy(), fullH, top, spec.H)
+	if spec.Filter != Exact {
+		r.fused.prepare(f, spec, &r.horizontal, &r.vertical)
+		r.fused.run(dst, f, spec)
+		return nil
+	}
 
 	n := 3 * spec.W
 	from, _ := r.vertical.at(0)

@@ -111,15 +111,3 @@ func TestResizerAllocates(t *testing.T) {
 		}
 	}
 }
-
-func BenchmarkPreprocess1080pNV12(b *testing.B) {
-	const w, h = 1920, 1080
-	f := &Frame{Format: NV12, Width: w, Height: h, Planes: [3][]byte{noise(w*h, 1), noise(w*h/2, 2)}}
-	dst := make([]byte, 3*224*224)
-	var r Resizer
-	for b.Loop() {
-		if err := r.PreprocessFrame(dst, f, Spec{W: 224, H: 224}); err != nil {
-			b.Fatal(err)
-		}
-	}
-}

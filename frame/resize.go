@@ -30,16 +30,7 @@ func (t *taps) prepare(src, full, lo, n int) {
 	t.coef, t.weights = grow(t.coef, n*t.size), grow(t.weights, t.size)
 	inverse := 1 / reach
 	for i := range n {
-		center := float64((float64(lo+i) + 0.5) * scale)
-		from := max(int(center-reach+0.5), 0)
-		to := min(int(center+reach+0.5), src)
-		w := t.weights[:to-from]
-		sum := 0.0
-		for k := range w {
-			d := math.Abs(float64((float64(k+from) - center + 0.5) * inverse))
-			w[k] = max(1-d, 0)
-			sum += w[k]
-		}
+		from, w, sum := t.triangle(i, scale, reach, inverse)
 		coef := t.coef[i*t.size:]
 		for k, v := range w {
 			if sum != 0 {
@@ -49,6 +40,31 @@ func (t *taps) prepare(src, full, lo, n int) {
 		}
 		t.first[i], t.count[i] = int32(from), int32(len(w))
 	}
+}
+
+// triangle gives the filter of a position before it is normalised: where it begins, its weights and their sum.
+func (t *taps) triangle(i int, scale, reach, inverse float64) (from int, w []float64, sum float64) {
+	center := float64((float64(t.lo+i) + 0.5) * scale)
+	from = max(int(center-reach+0.5), 0)
+	to := min(int(center+reach+0.5), t.src)
+	w = t.weights[:to-from]
+	for k := range w {
+		d := math.Abs(float64((float64(k+from) - center + 0.5) * inverse))
+		w[k] = max(1-d, 0)
+		sum += w[k]
+	}
+	return from, w, sum
+}
+
+// weightsAt is triangle for the fused way, until the next call.
+func (t *taps) weightsAt(i int) (from int, w []float64) {
+	scale := float64(t.src) / float64(t.full)
+	reach := max(scale, 1)
+	from, w, sum := t.triangle(i, scale, reach, 1/reach)
+	if sum == 0 { // no room for a triangle
+		w[0] = 1
+	}
+	return from, w
 }
 
 func (t *taps) at(i int) (first int, coef []int32) {

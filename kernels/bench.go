@@ -27,7 +27,7 @@ const benchWork = 32 << 20
 
 // BenchOps lists the operations that Benches knows, as KernelInfo names them.
 var BenchOps = []string{"gemm", "gemmf32", "depthwise", "depthwisef32", "winograd", "winogradf32", "requant", "widen", "flip", "expand",
-	"sum", "max", "rescale", "add", "mul", "attend", "scan", "spread", "maxpoolf32", "avgpoolf32", "map", "sums", "dot", "attendf32"}
+	"sum", "max", "rescale", "add", "mul", "attend", "scan", "spread", "blend", "unzip", "reduce", "color", "maxpoolf32", "avgpoolf32", "map", "sums", "dot", "attendf32"}
 
 // Benches returns every kernel of an operation that this CPU can run and that fits the shape.
 func Benches(op string, s BenchShape) []Bench {
@@ -51,6 +51,8 @@ func Benches(op string, s BenchShape) []Bench {
 		b.requant(s)
 	case "expand", "maxpoolf32", "avgpoolf32", "map", "sums", "dot", "attendf32":
 		b.rowsF32(op, s)
+	case "blend", "unzip", "reduce", "color":
+		b.pixels(op, s)
 	default:
 		b.rows(op, s)
 	}

@@ -91,6 +91,9 @@ func (s ISA) without(drop ISA) ISA {
 	return s
 }
 
+// Without removes the extensions in drop, and those that build on them.
+func (s ISA) Without(drop ISA) ISA { return s.without(drop) }
+
 // switches are the words of RFGA_DISABLE that are not instruction sets: ways of computing the same bits.
 var switches = []string{"winograd"}
 

@@ -152,6 +152,7 @@ func Registry() []KernelInfo {
 		add("flip", flippers[i].Name, flippers[i].ISA)
 	}
 	eachRow(add)
+	eachPixelRow(add)
 	for i := range archPeaks {
 		add("peak", archPeaks[i].Name, archPeaks[i].ISA)
 	}

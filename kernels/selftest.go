@@ -38,6 +38,7 @@ func SelfTest(report func(kernel string, err error)) (digest string, err error) 
 		}
 	}
 	selfTestRows(tell)
+	selfTestPixels(tell)
 	selfTestFloat(tell)
 	selfTestWinograd(tell)
 	for _, p := range Peaks() { // they have no result: that they run is all there is to test

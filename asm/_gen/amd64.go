@@ -42,6 +42,9 @@ var amd64Files = []asmFile{
 	attendAVX512(),
 	scanAVX2(),
 	spreadAVX2(),
+	pixelsAVX512(),
+	pixelsAVX2(),
+	pixelsSSE(),
 	gemm16VNNI(),
 	gemm16AVX2(),
 	winoInput(winoAVX2),
@@ -116,7 +119,7 @@ func emitAMD64(f asmFile) ([]byte, error) {
 // signature parses a stub's parameters; types like Requant are package asm's.
 func signature(params string) (*gotypes.Signature, error) {
 	pkg := types.NewPackage("github.com/rfga-edge/rfga-edge/asm", "asm")
-	for _, typ := range []string{"Requant", "Attention", "Scan", "ClampF32", "Tap"} {
+	for _, typ := range []string{"Requant", "Attention", "Scan", "ClampF32", "Tap", "ColorMatrix"} {
 		name := types.NewTypeName(token.NoPos, pkg, typ, nil)
 		types.NewNamed(name, types.NewStruct(nil, nil), nil)
 		pkg.Scope().Insert(name)

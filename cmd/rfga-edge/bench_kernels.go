@@ -347,6 +347,11 @@ func classicLayers() layerList {
 	l.add("sums", 784, 1, 2048, "")
 	l.add("dot", 1000, 1, 2048, "")
 	l.add("map", 3136, 1, 144, "")
+	// A frame of 1920x1080 to 224x224.
+	l.add("blend", 224, 10, 1920, "")
+	l.add("unzip", 224, 1, 960, "")
+	l.add("reduce", 224, 18, 224, "")
+	l.add("color", 224, 1, 224, "")
 	for i := range l {
 		l[i].layers = 0
 	}

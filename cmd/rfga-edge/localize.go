@@ -54,7 +54,7 @@ func (c *localizeCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	session, err := model.NewSession(rfgaedge.Threads(c.Threads), rfgaedge.Localizing(options))
+	session, err := model.NewSession(rfgaedge.Threads(c.Threads), rfgaedge.Localizing(options), rfgaedge.Resizing(rfgaedge.Exact))
 	if err != nil {
 		return err
 	}
