@@ -30,6 +30,9 @@ plugin: ## rfga-edge.wasm with the embedded model, rfga-edge-nomodel.wasm withou
 plugin-hosts: build plugin ## run the example hosts: Go, Extism, Node, Python, a browser, Rust
 	bash examples/plugin/test.sh
 
+release: ## static binaries for every platform with checksums and an SBOM, into dist/
+	bash cmd/rfga-edge/dist/release.sh dist
+
 mca: ## cycles per product of the arm64 inner loops by llvm-mca, as in asm/_gen/mca/REPORT.md
 	cd asm/_gen && go run ./mca
 
@@ -62,3 +65,4 @@ ci-full: ci ## the rest: every forged file, the tutorial with its training, long
 	RFGA_TRAIN=1 go test -count=1 -timeout 60m -v ./docs
 	FUZZTIME=60s bash .ci/fuzz
 	$(MAKE) plugin-hosts
+	bash cmd/rfga-edge/dist/release.sh dist --run
