@@ -57,6 +57,9 @@ peers: build ## measure them and us in turn, and write the table into BENCHMARKS
 	$(or $(PEERS),$(error PEERS=DIR is missing))/v_ort/bin/python cmd/rfga-edge/peers/bench.py $(PEERS) --rfga ./rfga-edge $(PEERS_FLAGS)
 	python3 cmd/rfga-edge/peers/report.py $(PEERS)/peers.json BENCHMARKS.md
 
+int8-accuracy: build ## int8 of real weights beside ONNX Runtime's and NNCF's, the table goes into BENCHMARKS.md: make int8-accuracy DIR=dir
+	sh cmd/rfga-edge/peers/accuracy/run.sh $(or $(DIR),$(error DIR=dir is missing))
+
 ci: ## what every submission runs
 	bash .ci/run
 
