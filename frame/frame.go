@@ -136,18 +136,6 @@ func (f Format) Size(width, height int) int {
 	return size
 }
 
-// Split points the frame's planes at buf, where they lie behind each other without gaps, and forgets the strides. It gives a
-// *FrameError if buf is too short.
-func (f *Frame) Split(buf []byte) error {
-	p, n := f.planes()
-	f.Planes, f.Strides = [3][]byte{}, [3]int{}
-	for i, g := range p[:n] {
-		end := min(g.row*g.rows, len(buf))
-		f.Planes[i], buf = buf[:end:end], buf[end:]
-	}
-	return f.Check()
-}
-
 // Copy writes the frame's pixels to buf, which grows if it has to, without gaps, and returns the frame there and the buffer.
 // The frame has been checked.
 func (f *Frame) Copy(buf []byte) (Frame, []byte) {

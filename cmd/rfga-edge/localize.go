@@ -7,7 +7,6 @@ import (
 	"image"
 	"image/png"
 	"io"
-	"math"
 	"slices"
 	"time"
 
@@ -18,17 +17,11 @@ import (
 )
 
 type localizeCmd struct {
-	Images    []string `arg:"" name:"image" help:"Image file, folder (the images directly in it, by name), or - for standard input."`
-	Model     string   `short:"m" placeholder:"M.rfga" help:"Model; without it the one built in."`
-	TopK      int      `name:"topk" default:"1" placeholder:"K" help:"Name and locate the K most probable classes (${default})."`
-	Threshold *float64 `placeholder:"T" help:"Share of the heat map's maximum above which a place belongs to the object, 0 to 1; without it the model's own."`
-	Multi     bool     `help:"One box for every separate warm region, not the largest alone."`
-	Class     []string `sep:"none" placeholder:"ID|LABEL" help:"Locate this class, whatever the photo shows; may be repeated."`
-	MinP      float64  `name:"min-p" placeholder:"P" help:"Leave out classes less probable than P, 0 to 1."`
-	Overlay   string   `placeholder:"DIR" help:"Write DIR/NAME.overlay.png: the photo with heat map, boxes and labels."`
-	Heatmap   string   `placeholder:"DIR" help:"Write DIR/NAME.heat.png: the heat map in the photo's size, 8-bit gray, 255 times the heat."`
-	Threads   int      `default:"1" placeholder:"N" help:"Threads (${default})."`
-	JSON      bool     `name:"json" help:"One JSON object a line."`
+	Images []string `arg:"" name:"image" help:"Image file, folder (the images directly in it, by name), or - for standard input."`
+	lookFlags
+	Overlay string `placeholder:"DIR" help:"Write DIR/NAME.overlay.png: the photo with heat map, boxes and labels."`
+	Heatmap string `placeholder:"DIR" help:"Write DIR/NAME.heat.png: the heat map in the photo's size, 8-bit gray, 255 times the heat."`
+	JSON    bool   `name:"json" help:"One JSON object a line."`
 }
 
 // Help is what 'localize --help' adds.
@@ -42,18 +35,12 @@ func (c *localizeCmd) Run(e *env) error {
 	if slices.Index(c.Images, stdinName) >= 0 && slices.Index(c.Images[slices.Index(c.Images, stdinName)+1:], stdinName) >= 0 {
 		return usage("standard input (-) can be read only once")
 	}
-	if c.TopK < 1 {
-		return usage("--topk %d: at least 1", c.TopK)
-	}
-	model, err := openModel(c.Model)
+	model, options, err := c.open()
 	if err != nil {
 		return err
 	}
 	defer model.Close()
-	options, err := c.options(model)
-	if err != nil {
-		return err
-	}
+	options.Heat = c.Overlay != "" || c.Heatmap != ""
 	session, err := model.NewSession(rfgaedge.Threads(c.Threads), rfgaedge.Localizing(options), rfgaedge.Resizing(rfgaedge.Exact))
 	if err != nil {
 		return err
@@ -73,29 +60,6 @@ func (c *localizeCmd) Run(e *env) error {
 		return err
 	}
 	return l.all()
-}
-
-func (c *localizeCmd) options(model *rfgaedge.Model) (rfgaedge.LocalizeOptions, error) {
-	o := rfgaedge.LocalizeOptions{TopK: c.TopK, MinP: c.MinP, Multi: c.Multi, Heat: c.Overlay != "" || c.Heatmap != ""}
-	if c.Threshold != nil {
-		if !(*c.Threshold >= 0 && *c.Threshold <= 1) {
-			return o, usage("--threshold %g: 0 to 1", *c.Threshold)
-		}
-		o.Threshold = max(*c.Threshold, math.SmallestNonzeroFloat64)
-	}
-	if !(c.MinP >= 0 && c.MinP <= 1) {
-		return o, usage("--min-p %g: 0 to 1", c.MinP)
-	}
-	for _, name := range c.Class {
-		id, err := model.FindClass(name)
-		if err != nil {
-			return o, usage("--%w", err)
-		}
-		if !slices.Contains(o.Classes, id) {
-			o.Classes = append(o.Classes, id)
-		}
-	}
-	return o, nil
 }
 
 func (c *localizeCmd) folder(path string, sources []source) (*outdir.Dir, error) {

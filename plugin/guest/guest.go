@@ -216,7 +216,7 @@ func (g *Guest) Localize(handle int32, data []byte, w, h, stride int, format uin
 		*f = frame.Frame{Format: frame.RGB24, Width: img.W, Height: img.H, Planes: [3][]byte{img.Pix}}
 	} else {
 		*f = frame.Frame{Format: frame.Format(min(format, 255)), Width: w, Height: h}
-		if err := f.Layout(stride, data); err != nil {
+		if err := f.SplitRows(stride, data); err != nil {
 			return nil, err
 		}
 	}

@@ -2,19 +2,13 @@ package frame
 
 import "fmt"
 
-// Contiguous makes a frame of planes that lie one behind another in buf, as video programs write raw frames: rows of the first
-// plane stride bytes apart (0: side by side), those of chroma planes as far apart as their share of it is. The frame shares buf
-// and is checked.
-func Contiguous(format Format, w, h, stride int, buf []byte) (*Frame, error) {
-	f := &Frame{Format: format, Width: w, Height: h}
-	if err := f.Layout(stride, buf); err != nil {
-		return nil, err
-	}
-	return f, nil
-}
+// Split points the frame's planes at buf, where they lie behind each other without gaps, as video programs write raw frames. It gives
+// a *FrameError if buf is too short.
+func (f *Frame) Split(buf []byte) error { return f.SplitRows(0, buf) }
 
-// Layout is Contiguous for a frame whose other fields are set, without an allocation.
-func (f *Frame) Layout(stride int, buf []byte) error {
+// SplitRows is Split for rows that lie stride bytes apart (0: side by side). Chroma rows of NV12, NV21 and I444 are as far apart as
+// those of luma, of I420 and I422 half as far.
+func (f *Frame) SplitRows(stride int, buf []byte) error {
 	f.Planes, f.Strides = [3][]byte{}, [3]int{}
 	geometry, n := f.planes()
 	if n == 0 || f.Width < 1 || f.Height < 1 || f.Width > MaxSide || f.Height > MaxSide {
@@ -30,9 +24,9 @@ func (f *Frame) Layout(stride int, buf []byte) error {
 	for i, p := range geometry[:n] {
 		f.Strides[i] = stride
 		switch {
-		case i > 0 && f.Format == I420:
+		case i > 0 && (f.Format == I420 || f.Format == I422):
 			f.Strides[i] = (stride + 1) / 2
-		case i > 0:
+		case i > 0 && f.Format != I444: // pairs of Cb and Cr
 			f.Strides[i] = stride + stride%2
 		}
 		need = at + int64(f.Strides[i])*int64(p.rows-1) + int64(p.row)
@@ -44,14 +38,4 @@ func (f *Frame) Layout(stride int, buf []byte) error {
 		at = end
 	}
 	return f.Check()
-}
-
-// FormatNamed is the inverse of Format.String.
-func FormatNamed(name string) (Format, bool) {
-	for i, n := range formatNames[RGB24:] {
-		if n == name {
-			return RGB24 + Format(i), true
-		}
-	}
-	return 0, false
 }
