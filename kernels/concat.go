@@ -128,7 +128,7 @@ func PreparePadF32(in, out Shape, pad [4]int, value float32) (*Prepared, error) 
 	return preparePad(in, out, pad, value)
 }
 
-func preparePad[T byte | float32](in, out Shape, pad [4]int, value T) (*Prepared, error) {
+func preparePad[T byte | int16 | float32](in, out Shape, pad [4]int, value T) (*Prepared, error) {
 	if err := checkShapes(in, out); err != nil {
 		return nil, err
 	}

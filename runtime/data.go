@@ -58,6 +58,9 @@ func operandOf(t *format.Tensor) []byte {
 		}
 		return b
 	}
+	if t.DType == format.I16 {
+		return nativeI16(t)
+	}
 	v := float32s(t)
 	b := alignedBytes(4 * len(v))
 	copy(view[float32](b), v)

@@ -111,13 +111,13 @@ func (p *plan) narrow(a *format.Attr, s *step) bool {
 		a.ClampLo, a.ClampHi = min(max(a.ClampLo, 0), hi), min(max(a.ClampHi, 0), hi)
 		return true
 	}
-	if x.DType != format.I8 || len(x.Scale) != 1 || len(y.Scale) != 1 || x.Scale[0] != y.Scale[0] || x.Zero != y.Zero {
+	if x.DType != format.I8 && x.DType != format.I16 || x.DType != y.DType || len(x.Scale) != 1 || len(y.Scale) != 1 || x.Scale[0] != y.Scale[0] || x.Zero != y.Zero {
 		return false
 	}
-	table := int8s(p.fm.Tensors[s.op.Inputs[1]].Data)
-	lo, hi := int32(table[0]), int32(table[255])
+	table := valuesOf(&p.fm.Tensors[s.op.Inputs[1]])
+	least, lo, hi := -int32(len(table))/2, int32(table[0]), int32(table[len(table)-1])
 	for i, v := range table {
-		if int32(v) != min(max(int32(i)-128, lo), hi) {
+		if int32(v) != min(max(least+int32(i), lo), hi) {
 			return false
 		}
 	}

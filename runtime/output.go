@@ -63,16 +63,30 @@ func (s *Session) OutputFloat(n, i int, dst []float32) error {
 		switch t.DType {
 		case format.I8:
 			dst[k] = float32(float64(t.Scale[0]) * float64(int32(b[j])-128-t.Zero))
+		case format.I16:
+			dst[k] = float32(float64(t.Scale[0]) * float64(int32(view[int16](b)[j])-t.Zero))
 		case format.I32:
 			dst[k] = float32(float32(view[int32](b)[j]) * channelScale(t, j%c))
 		case format.I64:
-			dst[k] = s.logit(view[int64](b)[j], j)
+			if dst[k] = s.logit(view[int64](b)[j], j%c); s.isMaps(i) {
+				dst[k] = float32(float32(float64(view[int64](b)[j])) * channelScale(t, j%c))
+			}
 		default:
 			dst[k] = view[float32](b)[j]
 		}
 		k++
 	})
 	return nil
+}
+
+// isMaps tells whether output i is the class maps of a head, not its logits.
+func (s *Session) isMaps(i int) bool {
+	for _, st := range s.plan.steps {
+		if st.op.Kind == format.OpCAMHead && len(st.out) > 1 && st.out[1] == s.plan.fm.Outputs[i].Tensor {
+			return true
+		}
+	}
+	return false
 }
 
 // channelScale is the scale of channel c of a tensor quantized as a whole or by channel.
@@ -91,7 +105,7 @@ func (s *Session) logit(sum int64, k int) float32 {
 }
 
 // AppendRaw appends the values of output i of image n as they were computed, little endian, in the order of OutputFloat:
-// int8, int32 or int64 of a quantized output, the bits of a float32 otherwise. Hashes are taken over these bytes.
+// int8, int16, int32 or int64 of a quantized output, the bits of a float32 otherwise. Hashes are taken over these bytes.
 func (s *Session) AppendRaw(dst []byte, n, i int) []byte {
 	t := &s.plan.fm.Tensors[s.plan.fm.Outputs[i].Tensor]
 	b := s.images[n][s.plan.fm.Outputs[i].Tensor]
@@ -99,6 +113,8 @@ func (s *Session) AppendRaw(dst []byte, n, i int) []byte {
 		switch t.DType {
 		case format.I8:
 			dst = append(dst, b[j]^0x80)
+		case format.I16:
+			dst = binary.LittleEndian.AppendUint16(dst, uint16(view[int16](b)[j]))
 		case format.I64:
 			dst = binary.LittleEndian.AppendUint64(dst, uint64(view[int64](b)[j]))
 		case format.I32:
@@ -156,6 +172,17 @@ func (s *Session) ClassMap(n, class int, dst []float32) error {
 	x := s.images[n][head.in[0]]
 	if s.plan.headF32 != nil {
 		kernels.ClassMapF32(s.plan.headF32, x, class, dst)
+		return nil
+	}
+	if h := s.plan.headI16; h != nil {
+		if s.acc64 == nil {
+			s.acc64 = make([]int64, len(dst))
+		}
+		kernels.ClassMapI16(h, x, class, s.acc64)
+		scale := channelScale(&s.plan.fm.Tensors[head.out[0]], class)
+		for i, v := range s.acc64 {
+			dst[i] = float32(float32(float64(v)) * scale)
+		}
 		return nil
 	}
 	if s.acc == nil {

@@ -28,6 +28,7 @@ type step struct {
 	logits  *kernels.Prepared // for the head: the form that makes no maps
 	headI8  *kernels.HeadI8   // likewise: its description
 	headF32 *kernels.HeadF32
+	headI16 *kernels.HeadI16
 	dead    bool
 }
 
@@ -51,6 +52,7 @@ type plan struct {
 	toLogits []bool
 	headI8   *kernels.HeadI8
 	headF32  *kernels.HeadF32
+	headI16  *kernels.HeadI16
 	// operands are the constants that steps read in the place of an activation, as activations are stored.
 	operands map[int][]byte
 }
@@ -71,7 +73,7 @@ func newPlan(fm *format.Model, fuse bool) (*plan, error) {
 	}
 	for i, s := range p.steps {
 		if s.op.Kind == format.OpCAMHead { // of several, the last: it is the one that classifies
-			p.head, p.headI8, p.headF32 = i, s.headI8, s.headF32
+			p.head, p.headI8, p.headF32, p.headI16 = i, s.headI8, s.headF32, s.headI16
 		}
 	}
 	p.findOperands()

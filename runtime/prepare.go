@@ -19,17 +19,14 @@ func (p *plan) prepare(s *step) error {
 	if s.residual != nil {
 		s.in = append(s.in, s.residual.Inputs[1])
 	}
-	for _, t := range append(append([]int{}, s.in...), s.out...) {
-		if d := p.fm.Tensors[t].DType; d == format.I16 {
-			return fmt.Errorf("tensor %q: int16 activations are not executed by this version", p.fm.Tensors[t].Name)
-		}
-	}
 	var err error
-	switch p.fm.Tensors[s.op.Inputs[0]].DType {
-	case format.I8:
-		s.prep, err = p.prepareI8(s)
-	case format.F32:
+	switch d := p.fm.Tensors[s.op.Inputs[0]].DType; {
+	case d == format.F32:
 		s.prep, err = p.prepareF32(s)
+	case p.wide(s):
+		s.prep, err = p.prepareI16(s)
+	case d == format.I8:
+		s.prep, err = p.prepareI8(s)
 	default:
 		err = fmt.Errorf("input of type %s", p.fm.Tensors[s.op.Inputs[0]].DType)
 	}
@@ -141,7 +138,8 @@ func (p *plan) prepareI8(s *step) (*kernels.Prepared, error) {
 			ScaleIn: x.Scale[0], ZeroIn: x.Zero, Scale: float32s(p.at(op.Inputs, 1)), Shift: float32s(p.at(op.Inputs, 2)),
 			Zero: y.Zero, Lo: a.QLo, Hi: a.QHi})
 	case format.OpRFGA:
-		return p.prepareRFGAI8(op, x, y)
+		r := p.rfgaI8(op, x, y)
+		return kernels.PrepareRFGAI8(&r)
 	case format.OpCAMHead:
 		w := p.at(op.Inputs, 1)
 		h := &kernels.HeadI8{In: in, Classes: w.Shape[0], Weights: int8s(w.Data), Bias: int32s(p.at(op.Inputs, 2)), ZeroIn: x.Zero}
@@ -205,13 +203,13 @@ func (p *plan) residualI8(s *step) *kernels.Residual {
 	return res
 }
 
-func (p *plan) prepareRFGAI8(op *format.Op, x, y *format.Tensor) (*kernels.Prepared, error) {
+func (p *plan) rfgaI8(op *format.Op, x, y *format.Tensor) kernels.RFGAI8 {
 	inner := func(i int) *format.Tensor { return p.at(op.Inner, i) }
 	conv := func(mult, z int) kernels.Requant {
 		return kernels.Requant{Mult: float32s(p.at(op.Inputs, mult)), Zero: inner(z).Zero, Lo: -128, Hi: 127}
 	}
 	m := op.Attr.Mults
-	return kernels.PrepareRFGAI8(&kernels.RFGAI8{
+	return kernels.RFGAI8{
 		Shape: shapeOf(x), ZeroIn: x.Zero,
 		ViewMult: [3]float32{m[0], m[1], m[2]},
 		ViewZero: [3]int32{inner(0).Zero, inner(1).Zero, inner(2).Zero},
@@ -222,5 +220,5 @@ func (p *plan) prepareRFGAI8(op *format.Op, x, y *format.Tensor) (*kernels.Prepa
 		Table: int16s(p.at(op.Inputs, 10)),
 		A:     q14(op.Attr.A), B: q14(op.Attr.B),
 		Requant: requantOf(y, &op.Attr, m[3:4]),
-	})
+	}
 }

@@ -71,6 +71,9 @@ func (p *plan) prepareF32(s *step) (*kernels.Prepared, error) {
 	case format.OpSoftmax:
 		return kernels.PrepareSoftmaxF32(in, a.Func == format.FuncLog)
 	case format.OpQuantize:
+		if y.DType == format.I16 {
+			return kernels.PrepareQuantizeI16(in.Len(), y.Scale[0], y.Zero)
+		}
 		return kernels.PrepareQuantizeI8(in.Len(), y.Scale[0], y.Zero)
 	case format.OpRFGA:
 		w := func(i int) []float32 { return float32s(p.at(op.Inputs, i)) }

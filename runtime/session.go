@@ -43,6 +43,7 @@ type Session struct {
 	times  []time.Duration
 	input  inputTables
 	acc    []int32 // scratch of ClassMap
+	acc64  []int64 // likewise, for a head of int16
 }
 
 // binding is a step's IO with where each of its slices comes from.

@@ -185,7 +185,8 @@
 //	 5 mul               as add, but Q: one of mults.
 //	 6 unary             x, [slope (C)] -> y (1,H,W,C). func; a, b where func has them. slope, f32 or f16, is present if and
 //	                     only if func is prelu. Q: input table (256), i8, in the place of slope: y = table[x+128]; or (1.1)
-//	                     table (C,256), one a channel; x, y and table are i8.
+//	                     table (C,256), one a channel; x, y and table are i8. (1.1) With x or y i16, table has one element
+//	                     for each value of x's type, (256) or (65536), of y's type: y = table[x - least value].
 //	 7 max_pool          x -> y (1,H',W',C). kernel, stride, dilation, pad. Q: one of mults.
 //	 8 avg_pool          x -> y (1,H',W',C). kernel, stride, pad, count_include_pad. Q: one of mults.
 //	 9 global_avg_pool   x -> y (1,1,1,C). Q: one of mults.
@@ -197,12 +198,12 @@
 //	14 quantize          x f32 -> y (1,H,W,C), i8 or i16. Only this, the float form, exists.
 //	15 dequantize        x i8 or i16 -> y (1,H,W,C), f32. Only this, the quantized form, exists.
 //	16 rfga              x, wc (C,1,1,3), bc (C), wh (C,3,1,C), bh (C), ww (C,1,3,C), bw (C) -> y (1,H,W,C). a, b.
-//	                     Q: inputs mc (C), mh (C), mw (C), table (3,256) of i16, 0 to 16384; x and y are i8; six inner
+//	                     Q: inputs mc (C), mh (C), mw (C), table (3,256) of i16, 0 to 16384; x and y are i8 or (1.1) i16; six inner
 //	                     tensors yc (1,1,1,C), yh (1,H,1,C), yw (1,1,W,C), and zc, zh, zw likewise; mults: of yc, yh,
 //	                     yw, and of y.
 //	17 cam_head          x, w (K,1,1,C), [bias (K)] -> logits (1,1,1,K), [maps (1,H,W,K)].
 //	                     Q: logits are i64 and maps i32, with the same K scales; a logit's value is
-//	                     S*(scale/(H*W)), a map's is its integer times scale.
+//	                     S*(scale/(H*W)), a map's is its integer times scale. (1.1) If x is i16, maps are i64.
 //	18 gather            (1.1) x, index (N), i32 -> y: x's shape with N along axis, element i along axis being x's element
 //	                     index[i], each 0 or more and inside x. axis. Q: x and y have the same type, scale and zero point.
 //	19 permute           (1.1) x -> y of any shape (1,any,any,any) of as many elements. dims, perm: x's elements in their
@@ -218,6 +219,17 @@
 // padding p and r before and after it: n+p+r >= (k-1)*d+1, and n' = (n+p+r-(k-1)*d-1)/s + 1, rounded down.
 // A pooling's output may instead, on either axis, be 1 more if that division has a remainder and n'*s < n+p (ceil
 // mode); every window of a pooling meets at least one element of x. What lies beyond n+p+r is never counted in an average.
+//
+// # Sums of int16
+//
+// Each activation is i8 or i16 by itself: operands and result of one operator may differ. A sum is exact, whatever its size:
+// a reader computes it in 64 bits, or in two parts of 32. Of weights w in -127..127 it demands that
+//
+//   - of each output channel of a convolution, fully connected layer or head, 255 times the sum of |w| fits i32, with the bias
+//     where input and result are i8: the high and the low bytes of an i16 input are then summed in i32 each;
+//   - of each channel of a depthwise convolution of i16, 32768 times the sum of |w| fits i32.
+//
+// A file in which one does not is rejected when it is planned.
 //
 // # DATA: the data of constants and weights
 //

@@ -78,7 +78,8 @@ const (
 	// OpMul: as OpAdd. int8: Mults[0]; QLo, QHi.
 	OpMul OpKind = 5
 	// OpUnary: x, [slope (C)] -> y, elementwise Func; A and B are its parameters, slope that of FuncPReLU. int8: table, an I8
-	// constant of 256 elements, y = table[x+128], or of (C,256), one table a channel.
+	// constant of 256 elements, y = table[x+128], or of (C,256), one table a channel. With int16 on either side: one element of
+	// y's type for each value of x's.
 	OpUnary OpKind = 6
 	// OpMaxPool: x -> y. Kernel, Stride, Dilation, Pad. Padding never wins. int8: Mults[0] (scale of x over scale of y).
 	OpMaxPool OpKind = 7

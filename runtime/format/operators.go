@@ -183,10 +183,18 @@ func (o *opView) checkUnary() error {
 		}
 	}
 	if o.quant {
-		if s := o.in[1].Shape; !slices.Equal(s, []int{256}) && !slices.Equal(s, []int{c, 256}) {
-			return fmt.Errorf("table has shape %v: want [256], or [%d 256]", s, c)
+		x, t, y := o.in[0], o.in[1], o.out[0]
+		if x.DType == I8 && t.DType == I8 && y.DType == I8 {
+			if s := t.Shape; !slices.Equal(s, []int{256}) && !slices.Equal(s, []int{c, 256}) {
+				return fmt.Errorf("table has shape %v: want [256], or [%d 256]", s, c)
+			}
+			return nil
 		}
-		return nil
+		if t.DType != y.DType {
+			return fmt.Errorf("table is %v, the output %v", t.DType, y.DType)
+		}
+		lo, hi := x.DType.qrange()
+		return o.shaped(1, int(hi-lo)+1)
 	}
 	if (o.in[1] != nil) != (a.Func == FuncPReLU) {
 		return fmt.Errorf("%v, and a slope is present: %v", a.Func, o.in[1] != nil)
@@ -302,6 +310,9 @@ func (o *opView) checkHead() error {
 	}
 	if !o.quant {
 		return nil
+	}
+	if x := o.in[0]; maps != nil && (maps.DType == I64) != (x.DType == I16) {
+		return fmt.Errorf("maps are %v of an input of %v: want i32 of i8, i64 of i16", maps.DType, x.DType)
 	}
 	if maps != nil && !slices.Equal(maps.Scale, logits.Scale) {
 		return fmt.Errorf("logits and maps have different scales")

@@ -82,7 +82,7 @@ var signatures = [...]signature{
 	OpMul:             elementwise("mul"),
 	OpUnary: {"unary",
 		&form{in: []slot{act("x", tF32), opt(constant("slope", tHalf))}, out: []slot{act("y", tF32)}, attrs: attrsUnary},
-		&form{in: []slot{act("x", tI8), constant("table", tI8)}, out: []slot{act("y", tI8)}, attrs: attrsUnary}},
+		&form{in: []slot{act("x", tQ), constant("table", tQ)}, out: []slot{act("y", tQ)}, attrs: attrsUnary}},
 	OpMaxPool:       same("max_pool", attrsMax, attrsMults),
 	OpAvgPool:       same("avg_pool", attrsAvg, attrsMults),
 	OpGlobalAvgPool: same("global_avg_pool", 0, attrsMults),
@@ -100,14 +100,14 @@ var signatures = [...]signature{
 		&form{in: []slot{act("x", tQ)}, out: []slot{act("y", tF32)}}},
 	OpRFGA: {"rfga",
 		&form{in: rfgaInputs(tF32, tHalf, tHalf), out: []slot{act("y", tF32)}, attrs: attrsBlend},
-		&form{in: append(rfgaInputs(tI8, tI8, tI32), constant("mc", tF32), constant("mh", tF32), constant("mw", tF32),
+		&form{in: append(rfgaInputs(tQ, tI8, tI32), constant("mc", tF32), constant("mh", tF32), constant("mw", tF32),
 			constant("table", tI16)),
-			out: []slot{act("y", tI8)}, inner: []string{"yc", "yh", "yw", "zc", "zh", "zw"}, attrs: attrsBlend | attrsMults}},
+			out: []slot{act("y", tQ)}, inner: []string{"yc", "yh", "yw", "zc", "zh", "zw"}, attrs: attrsBlend | attrsMults}},
 	OpCAMHead: {"cam_head",
 		&form{in: []slot{act("x", tF32), weights("w", tHalf), opt(constant("bias", tHalf))},
 			out: []slot{act("logits", tF32), opt(act("maps", tF32))}},
 		&form{in: []slot{act("x", tQ), weights("w", tI8), opt(constant("bias", tI32))},
-			out: []slot{act("logits", tI64), opt(act("maps", tI32))}}},
+			out: []slot{act("logits", tI64), opt(act("maps", tI32|tI64))}}},
 	OpGather: {"gather",
 		&form{in: []slot{act("x", tF32), constant("index", tI32)}, out: []slot{act("y", tF32)}, attrs: attrsOf(keyAxis)},
 		&form{in: []slot{act("x", tQ), constant("index", tI32)}, out: []slot{act("y", tQ)}, attrs: attrsOf(keyAxis)}},
@@ -124,12 +124,23 @@ func minorOf(m *Model) int {
 	for i := range m.Ops {
 		op := &m.Ops[i]
 		first := op.Kind > OpCAMHead || op.Attr.Func > FuncHardSwish || op.Kind == OpSoftmax && op.Attr.Func != 0 ||
-			op.Kind == OpUnary && len(op.Inputs) > 1 && op.Inputs[1] >= 0 && len(m.Tensors[op.Inputs[1]].Shape) > 1
+			op.Kind == OpUnary && len(op.Inputs) > 1 && op.Inputs[1] >= 0 && len(m.Tensors[op.Inputs[1]].Shape) > 1 || m.usesWide(op)
 		if first {
 			return 1
 		}
 	}
 	return 0
+}
+
+// usesWide says whether op has int16 where version 1.0 had none.
+func (m *Model) usesWide(op *Op) bool {
+	switch op.Kind {
+	case OpUnary, OpRFGA:
+		return m.Tensors[op.Inputs[0]].DType == I16 || m.Tensors[op.Outputs[0]].DType == I16
+	case OpCAMHead:
+		return m.Tensors[op.Inputs[0]].DType == I16
+	}
+	return false
 }
 
 func convLike(name string, attrs attrSet) signature {
