@@ -91,7 +91,11 @@ func (l *lowerer) findGrids() error {
 	m, n := l.m, len(l.m.Tensors)
 	l.groups = share(m, func(t int) bool { return l.pixels && t == m.Input })
 	l.grids = make([]grid, n)
-	spans := make([]span, n)
+	spans, seen := make([]span, n), make([]span, n)
+	wide, err := l.wideGroups()
+	if err != nil {
+		return err
+	}
 	for t := range spans {
 		if !l.c.watch[t] {
 			continue
@@ -101,12 +105,16 @@ func (l *lowerer) findGrids() error {
 		}
 		r := l.groups.root(t)
 		spans[r] = spans[r].union(l.c.tensors[t].choose(l.rangeOf(t)))
+		seen[r] = seen[r].union(span{float64(l.c.tensors[t].min), float64(l.c.tensors[t].max)})
 	}
 	for t := range spans {
 		if !l.c.watch[t] {
 			continue
 		}
 		g, err := gridOf(spans[l.groups.root(t)])
+		if wide[l.groups.root(t)] {
+			g, err = wideGrid(seen[l.groups.root(t)])
+		}
 		if err != nil {
 			return fmt.Errorf("quant: tensor %q: %w", m.Tensors[t].Name, err)
 		}
@@ -183,16 +191,17 @@ func (l *lowerer) activation(t int) int {
 }
 
 func (l *lowerer) quantized(name string, shape []int, g grid) int {
-	return l.tensor(format.Tensor{Name: name, DType: format.I8, Shape: slices.Clone(shape), Scale: []float32{g.scale}, Zero: g.zero})
+	return l.tensor(format.Tensor{Name: name, DType: g.dtype(), Shape: slices.Clone(shape), Scale: []float32{g.scale}, Zero: g.zero})
 }
 
 func (l *lowerer) reportTensor(name, layer, shared string, o *observer, g grid) {
+	lo, hi := g.bounds()
 	r := TensorReport{Name: name, Layer: layer, Shared: shared, Min: o.min, Max: o.max, Scale: g.scale, Zero: g.zero,
-		Lo: float32(g.real(-128)), Hi: float32(g.real(127))}
+		Type: g.dtype().String(), Lo: float32(g.real(lo)), Hi: float32(g.real(hi))}
 	if g != pixelGrid {
 		// A value within half a step of the ends is rounded, not clipped.
 		half := float64(g.scale) / 2
-		r.Clipped = o.outside(g.real(-128)-half, g.real(127)+half)
+		r.Clipped = o.outside(g.real(lo)-half, g.real(hi)+half)
 	}
 	l.rep.Tensors = append(l.rep.Tensors, r)
 }

@@ -232,7 +232,7 @@ func (l *lowerer) head(op *format.Op) error {
 		}
 		src := &l.m.Tensors[t]
 		dtype := format.I64
-		if i == 1 {
+		if i == 1 && !in.wide {
 			dtype = format.I32
 		}
 		l.index[t] = l.tensor(format.Tensor{Name: src.Name, DType: dtype, Shape: slices.Clone(src.Shape), Scale: slices.Clone(scale)})

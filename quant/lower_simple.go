@@ -1,6 +1,7 @@
 package quant
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math"
 
@@ -44,6 +45,22 @@ func (l *lowerer) unary(op *format.Op) error {
 	}
 	y := op.Outputs[0]
 	gy := l.grids[y]
+	if gx.wide || gy.wide {
+		if perChannel {
+			return fmt.Errorf("a function with a parameter for each channel has no int16 form: leave its input and output in int8")
+		}
+		lo, hi := gx.bounds()
+		t := format.Tensor{Name: op.Name + ".table", DType: gy.dtype(), Shape: []int{hi - lo + 1}}
+		for q := lo; q <= hi; q++ {
+			if v := gy.quantize(f(gx.real(q), 0)); gy.wide {
+				t.Data = binary.LittleEndian.AppendUint16(t.Data, uint16(v))
+			} else {
+				t.Data = append(t.Data, byte(v))
+			}
+		}
+		l.emit(op, op.Kind, []int{x, l.tensor(t)}, []int{l.activation(y)}, op.Attr)
+		return nil
+	}
 	shape, tables := []int{256}, 1
 	if perChannel {
 		tables = l.m.Tensors[y].Shape[3]

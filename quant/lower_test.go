@@ -227,7 +227,7 @@ func TestShared(t *testing.T) {
 	grids := map[string]grid{}
 	for _, x := range q.Tensors {
 		if x.DType == format.I8 && x.Data == nil {
-			grids[x.Name] = grid{x.Scale[0], x.Zero}
+			grids[x.Name] = grid{scale: x.Scale[0], zero: x.Zero}
 		}
 	}
 	for _, s := range [][2]string{{"swish", "max"}, {"grouped", "cat"}, {"dw", "cat"}, {"se.add", "pad"}, {"pad", "up"}} {

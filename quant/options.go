@@ -36,6 +36,8 @@ type Options struct {
 	Weights WeightMode
 	// KeepScales leaves out cross-layer equalization (equalize.go), KeepOrder the reordering of channels (reorder.go).
 	KeepScales, KeepOrder bool
+	// Int16 lists the activations that get 16 bits: names of tensors or of the operators that make them, '*' for any text.
+	Int16 []string
 	// Images is how many images of the source are used, drawn by Seed without repetition; 0, or more than there are, is all
 	// of them in their order.
 	Images   int

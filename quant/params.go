@@ -11,6 +11,38 @@ import (
 type grid struct {
 	scale float32
 	zero  int32
+	wide  bool // int16
+}
+
+// bounds are the values of the grid's type.
+func (g grid) bounds() (lo, hi int) {
+	if g.wide {
+		return math.MinInt16, math.MaxInt16
+	}
+	return math.MinInt8, math.MaxInt8
+}
+
+func (g grid) dtype() format.DType {
+	if g.wide {
+		return format.I16
+	}
+	return format.I8
+}
+
+// wideGrid returns the int16 grid for a range: with a quarter of it to spare on either side that is not zero, for images that
+// calibration has not seen. Sixteen bits have the room.
+func wideGrid(s span) (grid, error) {
+	s = span{s.lo * 1.25, s.hi * 1.25}
+	width := s.hi - s.lo
+	if width == 0 {
+		return grid{scale: 1, wide: true}, nil
+	}
+	scale := float32(max(width/65535, scaleMin))
+	if !(scale <= scaleMax) {
+		return grid{}, fmt.Errorf("a range of %g to %g is too wide for int16", s.lo, s.hi)
+	}
+	zero := math.RoundToEven(math.MinInt16 - s.lo/float64(scale))
+	return grid{scale: scale, zero: int32(min(max(zero, math.MinInt16), math.MaxInt16)), wide: true}, nil
 }
 
 // pixelGrid is the contract's grid of image bytes.
@@ -42,12 +74,14 @@ func (g grid) quantize(v float64) int32 {
 	if v != v { // a function without a value there
 		return g.zero
 	}
-	return int32(min(max(math.RoundToEven(v/float64(g.scale))+float64(g.zero), -128), 127))
+	lo, hi := g.bounds()
+	return int32(min(max(math.RoundToEven(v/float64(g.scale))+float64(g.zero), float64(lo)), float64(hi)))
 }
 
 // clamp returns the integer bounds of a result that lies in lo..hi.
 func (g grid) clamp(lo, hi float32) (qlo, qhi int32) {
-	qlo, qhi = -128, 127
+	least, most := g.bounds()
+	qlo, qhi = int32(least), int32(most)
 	if !math.IsInf(float64(lo), -1) {
 		qlo = g.quantize(float64(lo))
 	}

@@ -61,6 +61,7 @@ type TensorReport struct {
 	Layer string  `json:"layer"` // the operator that makes it
 	Min   float32 `json:"min"`   // observed
 	Max   float32 `json:"max"`
+	Type  string  `json:"type"` // i8 or i16
 	Scale float32 `json:"scale"`
 	Zero  int32   `json:"zero"`
 	Lo    float32 `json:"lo"` // what the grid reaches

@@ -1,0 +1,38 @@
+package quant
+
+import (
+	"fmt"
+
+	"github.com/rfga-edge/rfga-edge/runtime/format"
+)
+
+// wideGroups says which groups of tensors, by their root, Options.Int16 makes int16: a group is as wide as its widest tensor.
+func (l *lowerer) wideGroups() ([]bool, error) {
+	wide := make([]bool, len(l.m.Tensors))
+	for _, pattern := range l.o.Int16 {
+		used := false
+		for t := range l.m.Tensors {
+			if l.c.watch[t] && t != l.m.Input && (fits(pattern, l.m.Tensors[t].Name) || l.maker[t] >= 0 && fits(pattern, l.m.Ops[l.maker[t]].Name)) {
+				wide[l.groups.root(t)], used = true, true
+			}
+		}
+		if !used {
+			return nil, fmt.Errorf("quant: no activation, and no operator, fits %q of the int16 patterns; 'inspect' of the float model lists their names", pattern)
+		}
+	}
+	// What has no int16 form keeps its neighbours in int8; so does the input.
+	wide[l.groups.root(l.m.Input)] = false
+	for i := range l.m.Ops {
+		op := &l.m.Ops[i]
+		if op.Kind != format.OpNormalize && (op.Kind != format.OpUnary || op.Attr.Func != format.FuncPReLU) {
+			continue
+		}
+		for _, t := range []int{op.Inputs[0], op.Outputs[0]} {
+			if r := l.groups.root(t); wide[r] {
+				wide[r] = false
+				l.note("%s: it has no int16 form: its input and output stay int8", op.Name)
+			}
+		}
+	}
+	return wide, nil
+}
