@@ -1,7 +1,6 @@
 package kernels
 
 import (
-	"fmt"
 	"math"
 	"math/big"
 	"math/rand/v2"
@@ -99,7 +98,7 @@ func TestConvI16(t *testing.T) {
 					}
 					want := naiveRound(acc, c.Requant.Mult[o], c.Requant.Zero, c.Requant.Lo, c.Requant.Hi)
 					if got := element(y, io.Out[0], i); got != int64(want) {
-						t.Fatal(fmt.Sprintf("shape %d, %v to %v, %v: element %d is %d, want %d", n, x, y, isa, i, got, want))
+						t.Fatalf("shape %d, %v to %v, %v: element %d is %d, want %d", n, x, y, isa, i, got, want)
 					}
 				}
 			}

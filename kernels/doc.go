@@ -89,6 +89,11 @@
 //   - Head: maps = bias[k] + sum over c of w[k,c]*(x-zx), int32; logits, int64, are the sum over positions of the maps, computed
 //     as sum over c of w[k,c]*(sum over positions of x-zx), plus H*W*bias[k].
 //
+// With an int16 input or result (the i16 files) the formulas are the same, bounds being those of the result's type and sums
+// exact in 64 bits, rounded once by f32(). A convolution splits x = 256*high + low + 128 into bytes for the int8 kernels:
+//
+//	acc = 256*(sum of high*w) + (sum of low*w) + bias + (128-zx)*(sum of w)
+//
 // Float32, where sums have a fixed order, which may be another one on another machine:
 //
 //   - Convolution, where there are float kernels: bias, then one fused multiplication and addition a term, over the window's

@@ -33,6 +33,7 @@ type convertCmd struct {
 	Seed       uint64   `default:"1" placeholder:"N" help:"Seed of --images (${default})."`
 	Method     string   `default:"min-max" placeholder:"M" help:"How the range of an activation follows from what was seen: min-max, percentile[:P], mse, entropy or average (${default}). docs/quantization.md compares them."`
 	MethodFor  []string `sep:"none" placeholder:"NAME=M" help:"Another method for the activations whose name, or whose operator's, is NAME; '*' stands for any text. May be repeated."`
+	Int16      []string `name:"int16" sep:"none" placeholder:"NAME" help:"16 bits for the activations whose name, or whose operator's, is NAME; '*' stands for any text. May be repeated."`
 	Percentile float64  `default:"100" placeholder:"P" help:"Short for --method percentile:P."`
 	Weights    string   `name:"weights" enum:"pair-safe,full" default:"pair-safe" help:"int8 weights: pair-safe runs fastest on x86, full is a little more accurate (${default})."`
 
@@ -120,6 +121,10 @@ func (c *convertCmd) check() error {
 		return usage("name the model to write: -o M.rfga")
 	case c.Precision == "int8" && c.Calibrate == "" && !convert.MayBeQuantized(c.File):
 		return usage(needsImages)
+	case len(c.Int16) > 0 && c.Calibrate == "":
+		return usage("--int16 chooses among activations that are calibrated: it needs --calibrate")
+	case slices.Contains(c.Int16, ""):
+		return usage("--int16 takes the name of an activation, as in '_blocks.3.*'")
 	case c.Precision != "int8" && c.Calibrate != "":
 		return usage("--calibrate is for int8; --precision is %s", c.Precision)
 	case c.InputSize < 0 || c.InputSize > format.MaxImageSide:
@@ -217,6 +222,7 @@ func (c *convertCmd) quantize(e *env, m *format.Model) (*format.Model, []string,
 		return nil, nil, err
 	}
 	o.KeepScales, o.KeepOrder = !c.Equalize, !c.Reorder
+	o.Int16 = c.Int16
 	o.Threads, o.Images, o.Seed = c.Threads, c.Images, c.Seed
 	if c.Weights == "full" {
 		o.Weights = quant.Full

@@ -158,7 +158,7 @@ func TestUsage(t *testing.T) {
 		"convert w.pth -o m.rfga --precision fp32 --calibrate x.npy", "convert w.pth -o m.rfga --precision fp32 --arch alexnet",
 		"convert w.pth -o m.rfga --precision fp32 --mean 1,2", "convert w.pth -o m.rfga --precision fp32 --std 1,0,1", "convert w.pth -o m.rfga --precision fp32 --input-size -3",
 		"convert w.pth -o m.rfga --calibrate x.npy --percentile 3", "convert w.pth -o m.rfga --calibrate x.npy --method kl", "convert w.pth -o m.rfga --calibrate x.npy --method-for conv",
-		"convert w.pth -o m.rfga --calibrate x.npy --method mse --percentile 99", "convert " + model + " -o " + model + " --precision fp32", "version now",
+		"convert w.pth -o m.rfga --calibrate x.npy --method mse --percentile 99", "convert w.pth -o m.rfga --precision fp16 --int16 *", "convert " + model + " -o " + model + " --precision fp32", "version now",
 	} {
 		expect(t, exitUsage, strings.Fields(line)...)
 	}
