@@ -51,7 +51,7 @@ func TestSameAsNative(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer native.Close()
-	s, err := native.NewSession(rfgaedge.Localizing(rfgaedge.LocalizeOptions{TopK: 3, Threshold: 0.1, Heat: true}))
+	s, err := native.NewSession(rfgaedge.Localizing(rfgaedge.LocalizeOptions{TopK: 3, Threshold: 0.1, Heat: true}), rfgaedge.Resizing(rfgaedge.Exact))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -314,7 +314,8 @@ func TestHostileHost(t *testing.T) {
 	}
 }
 
-// TestMemoryIsFlat loads, localizes and unloads again and again: the module's memory must stop growing.
+// TestMemoryIsFlat loads, localizes and unloads again and again: after half of the rounds the module's memory must not grow by
+// more than the collector's slack, a third of what the blocks alone of the other half would add if one of each round stayed behind.
 func TestMemoryIsFlat(t *testing.T) {
 	r := rawHost(t, module(t, "./module", "defaultmodel"), api.CoreFeaturesV2)
 	file, size := smallModel(t), uint32(0)
@@ -327,7 +328,7 @@ func TestMemoryIsFlat(t *testing.T) {
 		switch s := r.mod.Memory().Size(); {
 		case i == 200:
 			size = s
-		case i > 200 && s > size:
+		case i > 200 && s > size+4<<20:
 			t.Fatalf("round %d: memory of %d bytes, %d after 200 rounds", i, s, size)
 		}
 	}

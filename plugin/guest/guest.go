@@ -179,7 +179,7 @@ func (g *Guest) Options(handle int32, text []byte) error {
 
 func (e *entry) localizer() (*rfgaedge.Session, error) {
 	if e.session == nil {
-		s, err := e.model.NewSession(rfgaedge.Localizing(e.options))
+		s, err := e.model.NewSession(rfgaedge.Localizing(e.options), rfgaedge.Resizing(rfgaedge.Exact)) // as the command localize does
 		if err != nil {
 			return nil, err
 		}
