@@ -116,18 +116,11 @@ func (c *pluginLocalizeCmd) look(e *env, m *plugin.Model, s source, f *finding) 
 
 // read returns the bytes of the source.
 func (s source) read(stdin io.Reader) ([]byte, error) {
-	r := stdin
-	switch {
-	case s.err != nil:
-		return nil, s.err
-	case s.name != stdinName:
-		f, err := os.Open(s.name)
-		if err != nil {
-			return nil, badIO(err)
-		}
-		defer f.Close()
-		r = f
+	r, err := s.open(stdin)
+	if err != nil {
+		return nil, err
 	}
+	defer r.Close()
 	limit := frame.DefaultLimits.Bytes
 	b, err := io.ReadAll(io.LimitReader(r, limit+1))
 	if err == nil && int64(len(b)) > limit {

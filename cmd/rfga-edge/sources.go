@@ -68,20 +68,28 @@ func imagesIn(dir string) ([]string, error) {
 	return files, nil
 }
 
+// open gives the bytes of the source. The caller closes it.
+func (s source) open(stdin io.Reader) (io.ReadCloser, error) {
+	switch {
+	case s.err != nil:
+		return nil, s.err
+	case s.name == stdinName:
+		return io.NopCloser(stdin), nil
+	}
+	f, err := os.Open(s.name)
+	if err != nil {
+		return nil, badIO(err)
+	}
+	return f, nil
+}
+
 // decode reads and decodes the image.
 func (s source) decode(stdin io.Reader) (*frame.Image, error) {
-	if s.err != nil {
-		return nil, s.err
+	r, err := s.open(stdin)
+	if err != nil {
+		return nil, err
 	}
-	r := stdin
-	if s.name != stdinName {
-		f, err := os.Open(s.name)
-		if err != nil {
-			return nil, badIO(err)
-		}
-		defer f.Close()
-		r = f
-	}
+	defer r.Close()
 	img, err := frame.DecodeImage(r, frame.DefaultLimits)
 	if err != nil {
 		if !isIO(err) {
