@@ -31,6 +31,10 @@ type Prepared struct {
 	Why    string // why it was chosen, in words
 	MACs   int64
 	Packed int // bytes of packed weights held in memory
+
+	// Attention, of residual fine-grained attention only, writes the sigmoids of the run whose buffers io has: C values of
+	// the channels, H x C of the rows, W x C of the columns.
+	Attention func(io *IO, channels, rows, columns []float32)
 }
 
 // Shape is the height, width and channels of one image of an activation.
@@ -145,7 +149,14 @@ type RFGAI8 struct {
 	ConvH, ConvW Requant
 	Table        []int16 // 3*256, Q14: Table[256*v + z+128]
 	A, B         int32   // Q14
+	Off          RFGAOff
 	Requant      Requant
+}
+
+// RFGAOff says which parts of the attention are left out, to see what each contributes; package rfga defines them.
+type RFGAOff struct {
+	Views     [3]bool // of the channels, rows and columns: their sigmoid counts as 0
+	Expansion bool    // the rows' and the columns' sigmoids are averaged over their positions
 }
 
 // HeadI8 describes the class activation head. IO: In[0] x; Out[0] logits (int64 per class), Out[1] maps (int32, H,W,K) if
@@ -221,6 +232,7 @@ type RFGAF32 struct {
 	WH16, WW16 []uint16
 	BC, BH, BW []float32
 	A, B       float32
+	Off        RFGAOff
 }
 
 // HeadF32 is the float class activation head; logits come from the mean of x. Out[0] logits float32, Out[1] maps float32.

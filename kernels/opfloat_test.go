@@ -131,7 +131,7 @@ func (d fixtures) prepare(f *fixture) (*Prepared, error) {
 	case "normalize":
 		return PrepareNormalizeF32(&NormalizeF32{Shape: in, Axis: f.Axis, Groups: f.Groups, Epsilon: f.Value, Scale: d.get(f.Weights), Shift: d.get(f.Bias)})
 	case "rfga":
-		return PrepareRFGAF32(&RFGAF32{in, d.weights(f.WC), d.weights(f.WH), d.weights(f.WW), nil, nil, d.get(f.BC), d.get(f.BH), d.get(f.BW), f.A, f.B})
+		return PrepareRFGAF32(&RFGAF32{in, d.weights(f.WC), d.weights(f.WH), d.weights(f.WW), nil, nil, d.get(f.BC), d.get(f.BH), d.get(f.BW), f.A, f.B, RFGAOff{}})
 	}
 	return nil, fmt.Errorf("unknown operator %q", f.Op)
 }

@@ -48,6 +48,12 @@ func randRFGA(r *rand.Rand, s Shape) *RFGAI8 {
 			c.Table[i] = []int16{0, 16384}[r.IntN(2)]
 		}
 	}
+	if r.IntN(3) == 0 {
+		for v := range c.Off.Views {
+			c.Off.Views[v] = r.IntN(3) == 0
+		}
+		c.Off.Expansion = r.IntN(2) == 0
+	}
 	c.Requant = Requant{Mult: []float32{around(1.0 / 40000)}, Zero: randZero(r)}
 	c.Requant.Lo, c.Requant.Hi = randBounds(r)
 	return c
@@ -55,6 +61,12 @@ func randRFGA(r *rand.Rand, s Shape) *RFGAI8 {
 
 // naiveRFGA follows the contract's text.
 func naiveRFGA(c *RFGAI8, x []int8) []int8 {
+	y, _ := naiveAttention(c, x)
+	return y
+}
+
+// naiveAttention also returns the sigmoids of the views, in Q14.
+func naiveAttention(c *RFGAI8, x []int8) ([]int8, [3][]int64) {
 	s := c.Shape
 	at := func(h, w, ch int) int64 { return int64(x[(h*s.W+w)*s.C+ch]) - int64(c.ZeroIn) }
 	sums := [3][]int64{make([]int64, s.C), make([]int64, s.H*s.C), make([]int64, s.W*s.C)}
@@ -83,6 +95,9 @@ func naiveRFGA(c *RFGAI8, x []int8) []int8 {
 	}
 	attention := func(v int, acc int64, q *Requant, ch int) int64 {
 		z := bigRequant(acc, q.Mult[ch], q.Zero, q.Lo, q.Hi)
+		if c.Off.Views[v] {
+			return 0
+		}
 		return int64(c.Table[256*v+int(z)+128])
 	}
 	// conv1d runs along n positions of a view: C to C channels, or one to one for the channel view.
@@ -114,6 +129,21 @@ func naiveRFGA(c *RFGAI8, x []int8) []int8 {
 		}
 		mc = append(mc, attention(0, acc, &c.ConvC, ch))
 	}
+	average := func(t []int64, n int64) {
+		for ch := range s.C {
+			sum := int64(0)
+			for p := range n {
+				sum += t[int(p)*s.C+ch]
+			}
+			for p := range n {
+				t[int(p)*s.C+ch] = int64(math.Floor(float64(2*sum+n) / float64(2*n)))
+			}
+		}
+	}
+	if c.Off.Expansion {
+		average(mh, int64(s.H))
+		average(mw, int64(s.W))
+	}
 	var y []int8
 	for h := range s.H {
 		for w := range s.W {
@@ -125,7 +155,7 @@ func naiveRFGA(c *RFGAI8, x []int8) []int8 {
 			}
 		}
 	}
-	return y
+	return y, [3][]int64{mc, mh, mw}
 }
 
 func TestRFGAI8(t *testing.T) {
@@ -140,6 +170,32 @@ func TestRFGAI8(t *testing.T) {
 		for _, isa := range variants() {
 			p := mustPrepare(t)(prepareRFGAI8(c, isa))
 			wantBytes(t, opRun(t, p, [][]byte{stored(x)}, s.Len())[0], want)
+		}
+	}
+}
+
+// What a session draws is what the operator multiplied with.
+func TestRFGAI8Attention(t *testing.T) {
+	r := rand.New(rand.NewPCG(13, 1))
+	for range 20 {
+		s := Shape{1 + r.IntN(5), 1 + r.IntN(5), 1 + r.IntN(20)}
+		c, x := randRFGA(r, s), randQ(r, s.Len())
+		p := mustPrepare(t)(PrepareRFGAI8(c))
+		var got [3][]float32
+		for v, n := range []int{1, s.H, s.W} {
+			got[v] = make([]float32, n*s.C)
+		}
+		p.Stages = append(p.Stages, Stage{Name: "attention", Units: 1, Run: func(io *IO, _, _ int, _ []byte) {
+			p.Attention(io, got[0], got[1], got[2])
+		}})
+		opRun(t, p, [][]byte{stored(x)}, s.Len())
+		_, want := naiveAttention(c, x)
+		for v := range want {
+			for i, q := range want[v] {
+				if got[v][i] != float32(q)/16384 {
+					t.Fatalf("view %d: value %d is %g, want %d/16384", v, i, got[v][i], q)
+				}
+			}
 		}
 	}
 }

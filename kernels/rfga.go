@@ -55,6 +55,14 @@ func prepareRFGAI8(c *RFGAI8, available ISA) (*Prepared, error) {
 	}
 	r.convC = newRounder(c.ConvC.Zero, c.ConvC.Lo, c.ConvC.Hi)
 	q := &c.Requant
+	if c.Off.Views != [3]bool{} {
+		r.Table = slices.Clone(c.Table)
+		for v, off := range c.Off.Views {
+			if off {
+				clear(r.Table[256*v:][:256])
+			}
+		}
+	}
 	r.params = &asm.Attention{Zero: c.ZeroIn + 128, A: c.A, B: c.B, Mult: q.Mult[0], Lo: float32(q.Lo - q.Zero), Hi: float32(q.Hi - q.Zero),
 		ZeroOut: q.Zero + 128, Round: 8192}
 
@@ -104,7 +112,12 @@ func prepareRFGAI8(c *RFGAI8, available ISA) (*Prepared, error) {
 	p.embed("conv_w", convW, func(sub, io *IO) {
 		sub.In, sub.Out = io.Inner[rfgaYW:rfgaYW+1], io.Inner[rfgaZW:rfgaZW+1]
 	})
-	p.Stages = append(p.Stages, Stage{Name: "sigmoid", Units: h + w, Run: r.runSigmoid}, Stage{Name: "apply", Units: h, Run: r.runApply})
+	p.Stages = append(p.Stages, Stage{Name: "sigmoid", Units: h + w, Run: r.runSigmoid})
+	if c.Off.Expansion {
+		p.Stages = append(p.Stages, Stage{Name: "average", Units: ch, Run: r.runAverage})
+	}
+	p.Stages = append(p.Stages, Stage{Name: "apply", Units: h, Run: r.runApply})
+	p.Attention = r.attention
 	return p, nil
 }
 
@@ -242,6 +255,42 @@ func (r *rfgaI8) runSigmoid(io *IO, lo, hi int, _ []byte) {
 		for i, z := range io.Inner[rfgaZH][u*n:][:n] {
 			y[i] = int32(tc[zc[i]]) + int32(th[z])
 		}
+	}
+}
+
+// runAverage gives every row its channel's mean over the rows, and every column that over the columns.
+func (r *rfgaI8) runAverage(io *IO, lo, hi int, _ []byte) {
+	averageQ14(view[int32](io.Inner[rfgaGH]), r.Shape.H, r.Shape.C, lo, hi)
+	averageQ14(view[int16](io.Inner[rfgaGW]), r.Shape.W, r.Shape.C, lo, hi)
+}
+
+// averageQ14 replaces the columns lo..hi-1 of a matrix of n rows and c columns by their means, rounded half up. Values are
+// sums of sigmoids: not negative.
+func averageQ14[T int16 | int32](y []T, n, c, lo, hi int) {
+	for k := lo; k < hi; k++ {
+		sum := int64(0)
+		for i := range n {
+			sum += int64(y[i*c+k])
+		}
+		mean := T((2*sum + int64(n)) / int64(2*n))
+		for i := range n {
+			y[i*c+k] = mean
+		}
+	}
+}
+
+// attention implements Prepared.Attention.
+func (r *rfgaI8) attention(io *IO, channels, rows, columns []float32) {
+	const one = 1 << 14
+	n := r.Shape.C
+	for c, z := range io.Inner[rfgaZC][:n] {
+		channels[c] = float32(r.Table[z]) / one
+	}
+	for i, v := range view[int32](io.Inner[rfgaGH])[:r.Shape.H*n] {
+		rows[i] = float32(v-int32(r.Table[io.Inner[rfgaZC][i%n]])) / one
+	}
+	for i, v := range view[int16](io.Inner[rfgaGW])[:r.Shape.W*n] {
+		columns[i] = float32(v) / one
 	}
 }
 

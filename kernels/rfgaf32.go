@@ -54,9 +54,12 @@ func PrepareRFGAF32(c *RFGAF32) (*Prepared, error) {
 	p.embed("conv_w", convW, func(sub, io *IO) {
 		sub.In, sub.Out = io.Inner[rfgaYW:rfgaYW+1], io.Inner[rfgaZW:rfgaZW+1]
 	})
-	p.Stages = append(p.Stages,
-		Stage{Name: "sigmoid", Units: h + w, Run: r.runSigmoid},
-		Stage{Name: "apply", Units: h, Scratch: 4 * ch, Run: r.runApply})
+	p.Stages = append(p.Stages, Stage{Name: "sigmoid", Units: h + w, Run: r.runSigmoid})
+	if c.Off.Expansion {
+		p.Stages = append(p.Stages, Stage{Name: "average", Units: ch, Run: r.runAverage})
+	}
+	p.Stages = append(p.Stages, Stage{Name: "apply", Units: h, Scratch: 4 * ch, Run: r.runApply})
+	p.Attention = r.attention
 	return p, nil
 }
 
@@ -117,6 +120,9 @@ func (r *rfgaF32) runConvC(io *IO, lo, hi int, _ []byte) {
 			acc += r.BC[c]
 		}
 		z[c] = Sigmoid32(acc)
+		if r.Off.Views[0] {
+			z[c] = 0
+		}
 	}
 }
 
@@ -124,13 +130,41 @@ func (r *rfgaF32) runConvC(io *IO, lo, hi int, _ []byte) {
 func (r *rfgaF32) runSigmoid(io *IO, lo, hi int, _ []byte) {
 	n := r.Shape.C
 	for u := lo; u < hi; u++ {
-		z, row := io.Inner[rfgaZH], u
+		v, z, row := 1, io.Inner[rfgaZH], u
 		if u >= r.Shape.H {
-			z, row = io.Inner[rfgaZW], u-r.Shape.H
+			v, z, row = 2, io.Inner[rfgaZW], u-r.Shape.H
 		}
 		z32 := view[float32](z)[row*n:][:n]
+		if r.Off.Views[v] {
+			clear(z32)
+			continue
+		}
 		mapRow(r.sigmoid, Sigmoid, z32, z32)
 	}
+}
+
+// runAverage gives every row its channel's mean over the rows, and every column that over the columns.
+func (r *rfgaF32) runAverage(io *IO, lo, hi int, _ []byte) {
+	n := r.Shape.C
+	for _, m := range [...]struct{ inner, count int }{{rfgaZH, r.Shape.H}, {rfgaZW, r.Shape.W}} {
+		z := view[float32](io.Inner[m.inner])
+		for c := lo; c < hi; c++ {
+			sum := 0.0
+			for i := range m.count {
+				sum += float64(z[i*n+c])
+			}
+			for i := range m.count {
+				z[i*n+c] = float32(sum / float64(m.count))
+			}
+		}
+	}
+}
+
+// attention implements Prepared.Attention.
+func (r *rfgaF32) attention(io *IO, channels, rows, columns []float32) {
+	copy(channels, view[float32](io.Inner[rfgaZC])[:r.Shape.C])
+	copy(rows, view[float32](io.Inner[rfgaZH])[:r.Shape.H*r.Shape.C])
+	copy(columns, view[float32](io.Inner[rfgaZW])[:r.Shape.W*r.Shape.C])
 }
 
 func (r *rfgaF32) runApply(io *IO, lo, hi int, tmp []byte) {

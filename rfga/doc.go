@@ -22,6 +22,10 @@
 //	conv_c(V)[c]   = sum over k=0..2 of w[k] * V[c+k-1]
 //	conv_h(V)[o,y] = sum over k=0..2, i of w[o,i,k] * V[i,y+k-1]
 //
+// For studies of what each mechanism contributes, attribute off leaves parts out of a trained operator: a view, whose T then
+// counts as 0; or the expansion, the spreading of rows and columns over the map, whose T are then replaced by their means
+// over y and over u, so that M has one value a channel. The residual is left out by a = 0.
+//
 // In a checkpoint, behind the module's prefix ("rfga.", "layer4.3.", ...), with eps 1e-5 for the normalisations:
 //
 //	conv_c.weight (1,1,3)   bn1.weight, bn1.bias, bn1.running_mean, bn1.running_var (C)
@@ -56,6 +60,8 @@
 //     Zv = requant(accv, ConvV.Mult[o], ConvV.Zero, ConvV.Lo, ConvV.Hi), int8.
 //  4. Sigmoid by table, Q14 (16384 is 1):
 //     Tc[c] = Table[Zc[c]+128]; Th[y,c] = Table[256+Zh[y,c]+128]; Tw[u,c] = Table[512+Zw[u,c]+128].
+//     Of a view that is left out, every T is 0. Without the expansion, Th[y,c] is replaced by
+//     floor((2*sum over y of Th[y,c] + H) / 2H), and Tw[u,c] likewise.
 //  5. Attention, Q14:
 //     M[y,u,c] = Tc[c] + Th[y,c] + Tw[u,c], 0..49152.
 //  6. Gain, Q14:

@@ -203,6 +203,13 @@ func (p *plan) residualI8(s *step) *kernels.Residual {
 	return res
 }
 
+func rfgaOff(off format.RFGAPart) kernels.RFGAOff {
+	return kernels.RFGAOff{
+		Views:     [3]bool{off&format.RFGAChannels != 0, off&format.RFGARows != 0, off&format.RFGAColumns != 0},
+		Expansion: off&format.RFGAExpansion != 0,
+	}
+}
+
 func (p *plan) rfgaI8(op *format.Op, x, y *format.Tensor) kernels.RFGAI8 {
 	inner := func(i int) *format.Tensor { return p.at(op.Inner, i) }
 	conv := func(mult, z int) kernels.Requant {
@@ -218,7 +225,7 @@ func (p *plan) rfgaI8(op *format.Op, x, y *format.Tensor) kernels.RFGAI8 {
 		WW: int8s(p.at(op.Inputs, 5).Data), BW: int32s(p.at(op.Inputs, 6)),
 		ConvC: conv(7, 3), ConvH: conv(8, 4), ConvW: conv(9, 5),
 		Table: int16s(p.at(op.Inputs, 10)),
-		A:     q14(op.Attr.A), B: q14(op.Attr.B),
+		A:     q14(op.Attr.A), B: q14(op.Attr.B), Off: rfgaOff(op.Attr.Off),
 		Requant: requantOf(y, &op.Attr, m[3:4]),
 	}
 }

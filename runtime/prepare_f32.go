@@ -77,7 +77,7 @@ func (p *plan) prepareF32(s *step) (*kernels.Prepared, error) {
 		return kernels.PrepareQuantizeI8(in.Len(), y.Scale[0], y.Zero)
 	case format.OpRFGA:
 		w := func(i int) []float32 { return float32s(p.at(op.Inputs, i)) }
-		r := &kernels.RFGAF32{Shape: in, WC: w(1), BC: w(2), BH: w(4), BW: w(6), A: a.A, B: a.B}
+		r := &kernels.RFGAF32{Shape: in, WC: w(1), BC: w(2), BH: w(4), BW: w(6), A: a.A, B: a.B, Off: rfgaOff(a.Off)}
 		r.WH, r.WH16 = weights(p.at(op.Inputs, 3))
 		r.WW, r.WW16 = weights(p.at(op.Inputs, 5))
 		return kernels.PrepareRFGAF32(r)

@@ -26,6 +26,8 @@ type Options struct {
 	// Observe is called with every float32 activation of the file after the operator that makes it has run, and with the
 	// input: elements in NHWC order, valid during the call. Nothing is fused then. For calibration.
 	Observe func(image, tensor int, data []float32)
+	// Attention is called after each OpRFGA has run, with what it paid attention to, valid during the call. For pictures.
+	Attention func(image int, a *Attention)
 }
 
 // Session holds the memory of one run of a model: arena, inputs and outputs. It is not safe for concurrent use; make one
@@ -44,6 +46,17 @@ type Session struct {
 	input  inputTables
 	acc    []int32 // scratch of ClassMap
 	acc64  []int64 // likewise, for a head of int16
+}
+
+// Attention is the three views' sigmoids of an OpRFGA, each 0..1, or 0 where the operator leaves a view out. Their sum over a
+// position and channel is the attention M.
+type Attention struct {
+	Op       string // its name
+	H, W, C  int
+	A, B     float32   // out = x*(A + B*M)
+	Channels []float32 // C
+	Rows     []float32 // H x C
+	Columns  []float32 // W x C
 }
 
 // binding is a step's IO with where each of its slices comes from.
@@ -193,6 +206,9 @@ func (s *Session) run(ctx context.Context, headOnly bool) error {
 					s.observe(n, t)
 				}
 			}
+			if s.opts.Attention != nil && prep.Attention != nil {
+				s.attention(n, i)
+			}
 		}
 	}
 	return nil
@@ -203,6 +219,16 @@ func (s *Session) observe(n, t int) {
 		return
 	}
 	s.opts.Observe(n, t, view[float32](s.tensor(n, t)))
+}
+
+// attention reports what step i has just paid attention to in image n.
+func (s *Session) attention(n, i int) {
+	st := s.plan.steps[i]
+	x := s.plan.fm.Tensors[st.op.Inputs[0]].Shape
+	a := &Attention{Op: st.op.Name, H: x[1], W: x[2], C: x[3], A: st.op.Attr.A, B: st.op.Attr.B}
+	a.Channels, a.Rows, a.Columns = make([]float32, a.C), make([]float32, a.H*a.C), make([]float32, a.W*a.C)
+	st.prep.Attention(&s.steps[i].io, a.Channels, a.Rows, a.Columns)
+	s.opts.Attention(n, a)
 }
 
 // tensor returns the memory of an activation: in the arena it holds the value only until a later step reuses the place.

@@ -33,6 +33,7 @@ const (
 	keyEpsilon
 	keyDims
 	keyPerm
+	keyOff
 
 	// keyIgnorable marks attributes of later minor versions that a reader which does not know them may skip.
 	keyIgnorable attrKey = 1 << 15
@@ -83,6 +84,7 @@ var attrDefs = []attrDef{
 	floatAttr(keyEpsilon, "epsilon", func(a *Attr) *float32 { return &a.Epsilon }),
 	listAttr(keyDims, "dims", func(a *Attr) *[]int { return &a.Dims }),
 	listAttr(keyPerm, "perm", func(a *Attr) *[]int { return &a.Perm }),
+	enumAttr(keyOff, "off", func(a *Attr) *RFGAPart { return &a.Off }),
 }
 
 // attrDefaults holds the words of NewAttr by position in attrDefs; an attribute with its default value is not written.
@@ -183,6 +185,7 @@ func checkAttr(a *Attr, reads attrSet) error {
 		{"axis", []int{a.Axis}, 1, 3},
 		{"func", []int{int(a.Func)}, 0, int(FuncPow)},
 		{"mode", []int{int(a.Mode)}, 0, int(ModeBilinear)},
+		{"off", []int{int(a.Off)}, 0, rfgaParts},
 	} {
 		for _, v := range r.values {
 			if v < r.lo || v > r.hi {

@@ -166,6 +166,8 @@
 //	 19  f32                      0           (1.1) epsilon, 0 to 65536
 //	 20  u32, any number to 8     none        (1.1) dims
 //	 21  u32, any number to 8     none        (1.1) perm
+//	 22  u32                      0           (1.1) off, what an rfga leaves out: the sum of 1 for the channels' view, 2 for the
+//	                                          rows', 4 for the columns', 8 for the expansion
 //
 // Each kind has a float form, where its first input is f32, and a quantized form, where it is i8 or i16. Below, "x -> y" lists inputs and outputs in order, [x] is optional, shapes stand in parentheses. Inputs named w,
 // wc, wh, ww are weights (float form: f32 or f16; quantized form: i8); bias, bc, bh, bw, mult, padding, mc, mh, mw, table,
@@ -197,7 +199,8 @@
 //	13 resize            x -> y (1,any,any,C). mode, align_corners. Q: one of mults.
 //	14 quantize          x f32 -> y (1,H,W,C), i8 or i16. Only this, the float form, exists.
 //	15 dequantize        x i8 or i16 -> y (1,H,W,C), f32. Only this, the quantized form, exists.
-//	16 rfga              x, wc (C,1,1,3), bc (C), wh (C,3,1,C), bh (C), ww (C,1,3,C), bw (C) -> y (1,H,W,C). a, b.
+//	16 rfga              x, wc (C,1,1,3), bc (C), wh (C,3,1,C), bh (C), ww (C,1,3,C), bw (C) -> y (1,H,W,C). a, b,
+//	                     off.
 //	                     Q: inputs mc (C), mh (C), mw (C), table (3,256) of i16, 0 to 16384; x and y are i8 or (1.1) i16; six inner
 //	                     tensors yc (1,1,1,C), yh (1,H,1,C), yw (1,1,W,C), and zc, zh, zw likewise; mults: of yc, yh,
 //	                     yw, and of y.

@@ -181,7 +181,7 @@ func plain(m *Model) any {
 				"func": a.Func, "mode": a.Mode, "align_corners": a.AlignCorners, "count_include_pad": a.CountIncludePad,
 				"clamp_lo": math.Float32bits(a.ClampLo), "clamp_hi": math.Float32bits(a.ClampHi), "q_lo": a.QLo, "q_hi": a.QHi,
 				"pad_value": math.Float32bits(a.PadValue), "a": math.Float32bits(a.A), "b": math.Float32bits(a.B), "mults": bits(a.Mults...),
-				"epsilon": math.Float32bits(a.Epsilon), "dims": list(a.Dims), "perm": list(a.Perm)}})
+				"epsilon": math.Float32bits(a.Epsilon), "dims": list(a.Dims), "perm": list(a.Perm), "off": a.Off}})
 	}
 	o["outputs"], o["tensors"], o["ops"] = outputs, tensors, ops
 	return o

@@ -177,12 +177,26 @@ type Attr struct {
 	PadValue float32
 	// A and B of OpRFGA; the int8 form uses round(16384*A), round(16384*B). Of OpUnary, the parameters of Func.
 	A, B float32
+	// Off is what OpRFGA leaves out.
+	Off RFGAPart
 	// Mults are requantization multipliers, finite, positive and normal.
 	Mults   []float32
 	Epsilon float32 // of OpNormalize, added to the variance
 	// Dims and Perm of OpPermute.
 	Dims, Perm []int
 }
+
+// RFGAPart is a set of parts of an OpRFGA, to see what each contributes. Package rfga says what leaving one out means.
+// Its values are part of the file format.
+type RFGAPart uint8
+
+const (
+	RFGAChannels  RFGAPart = 1 << iota // the view of the channels
+	RFGARows                           // the view of the rows
+	RFGAColumns                        // the view of the columns
+	RFGAExpansion                      // a value for every position instead of one a channel
+	rfgaParts     = 1<<iota - 1
+)
 
 // NewAttr returns the defaults: stride, dilation and groups 1, no padding, no clamp, A = B = 1.
 func NewAttr() Attr {

@@ -70,6 +70,7 @@ var (
 	attrsAvg    = attrsOf(keyKernel, keyStride, keyPad, keyCountIncludePad)
 	attrsResize = attrsOf(keyMode, keyAlignCorners)
 	attrsBlend  = attrsOf(keyA, keyB)
+	attrsRFGA   = attrsBlend | attrsOf(keyOff)
 	attrsUnary  = attrsOf(keyFunc) | attrsBlend
 	attrsNorm   = attrsOf(keyAxis, keyGroups, keyEpsilon)
 )
@@ -99,10 +100,10 @@ var signatures = [...]signature{
 	OpDequantize: {"dequantize", nil,
 		&form{in: []slot{act("x", tQ)}, out: []slot{act("y", tF32)}}},
 	OpRFGA: {"rfga",
-		&form{in: rfgaInputs(tF32, tHalf, tHalf), out: []slot{act("y", tF32)}, attrs: attrsBlend},
+		&form{in: rfgaInputs(tF32, tHalf, tHalf), out: []slot{act("y", tF32)}, attrs: attrsRFGA},
 		&form{in: append(rfgaInputs(tQ, tI8, tI32), constant("mc", tF32), constant("mh", tF32), constant("mw", tF32),
 			constant("table", tI16)),
-			out: []slot{act("y", tQ)}, inner: []string{"yc", "yh", "yw", "zc", "zh", "zw"}, attrs: attrsBlend | attrsMults}},
+			out: []slot{act("y", tQ)}, inner: []string{"yc", "yh", "yw", "zc", "zh", "zw"}, attrs: attrsRFGA | attrsMults}},
 	OpCAMHead: {"cam_head",
 		&form{in: []slot{act("x", tF32), weights("w", tHalf), opt(constant("bias", tHalf))},
 			out: []slot{act("logits", tF32), opt(act("maps", tF32))}},
@@ -124,7 +125,7 @@ func minorOf(m *Model) int {
 	for i := range m.Ops {
 		op := &m.Ops[i]
 		first := op.Kind > OpCAMHead || op.Attr.Func > FuncHardSwish || op.Kind == OpSoftmax && op.Attr.Func != 0 ||
-			op.Kind == OpUnary && len(op.Inputs) > 1 && op.Inputs[1] >= 0 && len(m.Tensors[op.Inputs[1]].Shape) > 1 || m.usesWide(op)
+			op.Kind == OpUnary && len(op.Inputs) > 1 && op.Inputs[1] >= 0 && len(m.Tensors[op.Inputs[1]].Shape) > 1 || op.Attr.Off != 0 || m.usesWide(op)
 		if first {
 			return 1
 		}

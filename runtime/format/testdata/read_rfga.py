@@ -17,7 +17,7 @@ ATTRS = {1: ("kernel", [1, 1]), 2: ("stride", [1, 1]), 3: ("dilation", [1, 1]), 
          6: ("axis", [3]), 7: ("func", [0]), 8: ("mode", [0]), 9: ("align_corners", [0]), 10: ("count_include_pad", [0]),
          11: ("clamp_lo", [0x80000000 | INF]), 12: ("clamp_hi", [INF]), 13: ("q_lo", [-128]), 14: ("q_hi", [127]),
          15: ("pad_value", [0]), 16: ("a", [0x3F800000]), 17: ("b", [0x3F800000]), 18: ("mults", []),
-         19: ("epsilon", [0]), 20: ("dims", []), 21: ("perm", [])}
+         19: ("epsilon", [0]), 20: ("dims", []), 21: ("perm", []), 22: ("off", [0])}
 
 
 def need(condition, what):
