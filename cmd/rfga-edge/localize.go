@@ -19,9 +19,10 @@ import (
 type localizeCmd struct {
 	Images []string `arg:"" name:"image" help:"Image file, folder (the images directly in it, by name), or - for standard input."`
 	lookFlags
-	Overlay string `placeholder:"DIR" help:"Write DIR/NAME.overlay.png: the photo with heat map, boxes and labels."`
-	Heatmap string `placeholder:"DIR" help:"Write DIR/NAME.heat.png: the heat map in the photo's size, 8-bit gray, 255 times the heat."`
-	JSON    bool   `name:"json" help:"One JSON object a line."`
+	Overlay   string `placeholder:"DIR" help:"Write DIR/NAME.overlay.png: the photo with heat map, boxes and labels."`
+	Heatmap   string `placeholder:"DIR" help:"Write DIR/NAME.heat.png: the heat map in the photo's size, 8-bit gray, 255 times the heat."`
+	Attention string `placeholder:"DIR" help:"Write DIR/NAME.attention.png: the attention's three views, their sum M, and the class map without attention and with it, side by side."`
+	JSON      bool   `name:"json" help:"One JSON object a line."`
 }
 
 // Help is what 'localize --help' adds.
@@ -40,7 +41,7 @@ func (c *localizeCmd) Run(e *env) error {
 		return err
 	}
 	defer model.Close()
-	options.Heat = c.Overlay != "" || c.Heatmap != ""
+	options.Heat = c.Overlay != "" || c.Heatmap != "" || c.Attention != ""
 	session, err := model.NewSession(rfgaedge.Threads(c.Threads), rfgaedge.Localizing(options), rfgaedge.Resizing(rfgaedge.Exact))
 	if err != nil {
 		return err
@@ -58,6 +59,19 @@ func (c *localizeCmd) Run(e *env) error {
 	}
 	if l.heats, err = c.folder(c.Heatmap, l.sources); err != nil {
 		return err
+	}
+	if c.Attention != "" {
+		if !hasAttention(model) {
+			return usage("--attention: model %q has no attention (RFGA) to draw", model.Name())
+		}
+		dir, err := c.folder(c.Attention, l.sources)
+		if err != nil {
+			return err
+		}
+		if l.attention, err = newAttentionDrawer(model, dir, options); err != nil {
+			return err
+		}
+		defer l.attention.close()
 	}
 	return l.all()
 }
@@ -77,14 +91,15 @@ func (c *localizeCmd) folder(path string, sources []source) (*outdir.Dir, error)
 // localizer goes through the sources one by one, so that its memory does not grow with their number.
 type localizer struct {
 	*env
-	model    *rfgaedge.Model
-	session  *rfgaedge.Session
-	sources  []source
-	overlays *outdir.Dir
-	heats    *outdir.Dir
-	print    func(*finding) error
-	look     func(source, *finding)
-	record   rfgaedge.Record
+	model     *rfgaedge.Model
+	session   *rfgaedge.Session
+	sources   []source
+	overlays  *outdir.Dir
+	heats     *outdir.Dir
+	attention *attentionDrawer
+	print     func(*finding) error
+	look      func(source, *finding)
+	record    rfgaedge.Record
 }
 
 // finding is what is to be said about one source.
@@ -128,25 +143,33 @@ func (l *localizer) one(s source, f *finding) {
 		return
 	}
 	f.decode = time.Since(begin)
-	picture := &rfgaedge.Frame{Format: rfgaedge.RGB24, Width: img.W, Height: img.H, Planes: [3][]byte{img.Pix}}
-	if f.err = l.session.Localize(l.ctx, picture, f.result); f.err == nil {
+	if f.err = l.session.Localize(l.ctx, frameOf(img), f.result); f.err == nil {
 		f.err = l.draw(f, img)
 	}
 }
 
-// draw writes the pictures that were asked for. The heat is that of the first class located.
+func frameOf(img *frame.Image) *rfgaedge.Frame {
+	return &rfgaedge.Frame{Format: rfgaedge.RGB24, Width: img.W, Height: img.H, Planes: [3][]byte{img.Pix}}
+}
+
+// heatOf is the heat of the first class located, nil if there is none.
+func heatOf(r *rfgaedge.Result) *overlay.Heat {
+	h := &r.Heat
+	if len(h.Pix) == 0 {
+		return nil
+	}
+	return &overlay.Heat{Pix: h.Pix, W: h.Width, H: h.Height, Region: rectangle(h.Region)}
+}
+
+// draw writes the pictures that were asked for.
 func (l *localizer) draw(f *finding, img *frame.Image) error {
-	var heat *overlay.Heat
-	if h := f.result.Heat; len(h.Pix) > 0 {
-		heat = &overlay.Heat{Pix: h.Pix, W: h.Width, H: h.Height, Region: rectangle(h.Region)}
+	heat, name := heatOf(f.result), f.source.name
+	if name == stdinName {
+		name = "stdin"
 	}
 	write := func(d *outdir.Dir, suffix string, picture func() image.Image) error {
 		if d == nil {
 			return nil
-		}
-		name := f.source.name
-		if name == stdinName {
-			name = "stdin"
 		}
 		path, err := d.Create(name, suffix, func(w io.Writer) error {
 			return (&png.Encoder{CompressionLevel: png.BestSpeed}).Encode(w, picture())
@@ -159,7 +182,15 @@ func (l *localizer) draw(f *finding, img *frame.Image) error {
 	}); err != nil {
 		return err
 	}
-	return write(l.heats, ".heat.png", func() image.Image { return overlay.Gray(img.W, img.H, heat) })
+	if err := write(l.heats, ".heat.png", func() image.Image { return overlay.Gray(img.W, img.H, heat) }); err != nil {
+		return err
+	}
+	if l.attention == nil {
+		return nil
+	}
+	files, err := l.attention.draw(l.ctx, name, img, f.result)
+	f.files = append(f.files, files...)
+	return err
 }
 
 func marks(r *rfgaedge.Result) []overlay.Mark {

@@ -83,21 +83,29 @@ func (s source) open(stdin io.Reader) (io.ReadCloser, error) {
 	return f, nil
 }
 
-// decode reads and decodes the image.
+// decode reads and decodes the image, upright.
 func (s source) decode(stdin io.Reader) (*frame.Image, error) {
-	r, err := s.open(stdin)
+	img, orientation, err := s.decodeStored(stdin)
 	if err != nil {
 		return nil, err
 	}
-	defer r.Close()
-	img, err := frame.DecodeImage(r, frame.DefaultLimits)
+	return img.Upright(orientation), nil
+}
+
+// decodeStored is decode without turning the picture.
+func (s source) decodeStored(stdin io.Reader) (img *frame.Image, orientation int, err error) {
+	r, err := s.open(stdin)
 	if err != nil {
+		return nil, 0, err
+	}
+	defer r.Close()
+	if img, orientation, err = frame.DecodeStored(r, frame.DefaultLimits); err != nil {
 		if !isIO(err) {
 			err = fmt.Errorf("%s: %w", s.name, err)
 		}
-		return nil, badInput(err)
+		return nil, 0, badInput(err)
 	}
-	return img, nil
+	return img, orientation, nil
 }
 
 // cause is the error without the source's name, for a place that shows the name already.
