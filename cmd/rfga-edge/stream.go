@@ -17,6 +17,7 @@ type streamCmd struct {
 	Input string `arg:"" optional:"" default:"-" help:"File, FIFO, tcp://127.0.0.1:PORT to connect to, the same with ?listen to wait at for one connection, or - for standard input (${default})."`
 	lookFlags
 	videoFlags
+	boardFlags
 }
 
 // Help is what 'stream --help' adds.
@@ -30,6 +31,10 @@ Cameras, FIFOs and connections never give stale answers: a newer frame takes the
 
 func (c *streamCmd) Run(e *env) error {
 	o, pump, err := c.video(e)
+	if err != nil {
+		return err
+	}
+	thermal, err := c.apply(e)
 	if err != nil {
 		return err
 	}
@@ -54,6 +59,9 @@ func (c *streamCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
+	if thermal != nil {
+		pump.FPS = func() float64 { return thermal.FPS(c.FPSMax, perFrame(camera)) }
+	}
 	// A read that waits for a pipe cannot be ended, so nobody waits for the pump after an interruption.
 	stop := context.AfterFunc(e.ctx, camera.Finish)
 	defer stop()
@@ -66,6 +74,15 @@ func (c *streamCmd) Run(e *env) error {
 		return nil
 	}
 	return streamError(c.Input, errors.Join(<-ended, src.Close()))
+}
+
+// perFrame is how long the model has taken for a frame of the camera so far, 0 at the beginning.
+func perFrame(camera *rfgaedge.Camera) time.Duration {
+	stats := camera.Stats()
+	if n := stats.Answered + stats.Unread; n > 0 {
+		return stats.Busy / time.Duration(n)
+	}
+	return 0
 }
 
 // streamError says whose fault an error of a source is.
