@@ -52,6 +52,12 @@ func lower(c *calibration, o Options) (*format.Model, *Report, error) {
 		}
 		l.out.Outputs = append(l.out.Outputs, format.Output{Name: out.Name, Tensor: l.index[out.Tensor], Flat: out.Flat})
 	}
+	l.rep.Twin = &Twin{Float: m, Of: slices.Repeat([]int{-1}, len(l.out.Tensors))}
+	for t, y := range l.index {
+		if y >= 0 {
+			l.rep.Twin.Of[y] = t
+		}
+	}
 	return l.out, l.rep, nil
 }
 

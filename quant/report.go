@@ -19,6 +19,8 @@ type Report struct {
 	PairLossWorst float64 `json:"pair_loss_worst"`
 	// Notes are remarks for the user: what had to be done that costs accuracy, and where.
 	Notes []string `json:"notes,omitempty"`
+	// Twin is what to measure the quantized model against.
+	Twin *Twin `json:"-"`
 }
 
 // EqualizedTensor is an activation whose channels were scaled, with the share of the noise in its reader's results that was

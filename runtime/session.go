@@ -28,7 +28,12 @@ type Options struct {
 	Observe func(image, tensor int, data []float32)
 	// Attention is called after each OpRFGA has run, with what it paid attention to, valid during the call. For pictures.
 	Attention func(image int, a *Attention)
+	// ObserveRaw is called likewise with every activation, of whatever type, as it lies in memory: float32, int16 and wider as
+	// the machine has them, int8 as q+128. What it changes is what later operators read. For measuring quantization.
+	ObserveRaw func(image, tensor int, data []byte)
 }
+
+func (o *Options) observes() bool { return o.Observe != nil || o.ObserveRaw != nil }
 
 // Session holds the memory of one run of a model: arena, inputs and outputs. It is not safe for concurrent use; make one
 // per goroutine, they share the model. A run allocates nothing.
@@ -73,7 +78,7 @@ func (m *Model) NewSession(o Options) (*Session, error) {
 		return nil, fmt.Errorf("a session of %d threads and batch %d: at most %d and %d", o.Threads, o.Batch, MaxThreads, MaxBatch)
 	}
 	p := m.plan
-	if o.Observe != nil {
+	if o.observes() {
 		var err error
 		if p, err = m.unfused(); err != nil {
 			return nil, err
@@ -175,7 +180,7 @@ func (s *Session) RunHead(ctx context.Context) error {
 func (s *Session) run(ctx context.Context, headOnly bool) error {
 	for n := range s.images {
 		s.selectImage(n)
-		if s.opts.Observe != nil {
+		if s.opts.observes() {
 			s.observe(n, s.plan.fm.Input)
 		}
 		for i, st := range s.plan.steps {
@@ -201,7 +206,7 @@ func (s *Session) run(ctx context.Context, headOnly bool) error {
 			if s.times != nil {
 				s.times[i] = time.Since(begin)
 			}
-			if s.opts.Observe != nil {
+			if s.opts.observes() {
 				for _, t := range st.out {
 					s.observe(n, t)
 				}
@@ -215,10 +220,12 @@ func (s *Session) run(ctx context.Context, headOnly bool) error {
 }
 
 func (s *Session) observe(n, t int) {
-	if s.plan.fm.Tensors[t].DType != format.F32 {
-		return
+	if s.opts.ObserveRaw != nil {
+		s.opts.ObserveRaw(n, t, s.tensor(n, t))
 	}
-	s.opts.Observe(n, t, view[float32](s.tensor(n, t)))
+	if s.opts.Observe != nil && s.plan.fm.Tensors[t].DType == format.F32 {
+		s.opts.Observe(n, t, view[float32](s.tensor(n, t)))
+	}
 }
 
 // attention reports what step i has just paid attention to in image n.
