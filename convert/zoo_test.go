@@ -16,7 +16,10 @@ import (
 )
 
 // TestZoo compares whole networks, which are too large to keep here, with ONNX Runtime: in float32 within 1e-4 of the largest
-// value, and converted to int8. RFGA_ONNX_MODELS lists folders with NAME.onnx, NAME.input.npy, NAME.calib.npy (images to
+// value, and converted to int8, where each layer by itself must stay close to the float one. How well the whole networks agree is
+// printed and not judged: their weights are random, so that nothing damps the errors of eighty layers of 25 to 30 dB each. ONNX
+// Runtime's int8 of the same networks is no better (efficientnet_b0 correlates 0.21 with float, mobilenet_v3_small 0.84). A layer
+// that is lowered wrongly shows in its own error, however the rest adds up. RFGA_ONNX_MODELS lists folders with NAME.onnx, NAME.input.npy, NAME.calib.npy (images to
 // calibrate with, N,3,H,W) and NAME.OUTPUT.npy; make onnx-zoo fills one.
 func TestZoo(t *testing.T) {
 	dirs := filepath.SplitList(os.Getenv("RFGA_ONNX_MODELS"))
@@ -25,7 +28,7 @@ func TestZoo(t *testing.T) {
 	}
 	var text bytes.Buffer
 	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "network\toperators\tfp32: difference / largest\tint8: correlation")
+	fmt.Fprintln(table, "network\toperators\tfp32: difference / largest\tint8: correlation\tint8: worst layer by itself, dB")
 	for _, dir := range dirs {
 		paths, _ := filepath.Glob(filepath.Join(dir, "*.onnx"))
 		for _, path := range paths {
@@ -61,19 +64,30 @@ func checkNetwork(t *testing.T, table *tabwriter.Writer, path, name string) {
 		}
 	}
 	images := readNPY(t, base+".calib.npy")
-	q, _, err := quant.Quantize(context.Background(), m, chunks{images, len(x)}, quant.Options{})
+	q, rep, err := quant.Quantize(context.Background(), m, chunks{images, len(x)}, quant.Options{})
 	if err != nil {
 		t.Fatal(err)
+	}
+	measured, err := quant.Measure(context.Background(), q, rep.Twin, chunks{images, len(x)}, quant.Options{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const leastOwn = 15 // rounding to int8 leaves 26 to 35 dB, fewer where most values are small beside the largest
+	worst := measured.Layers[0]
+	for _, l := range measured.Layers {
+		if l.Own < worst.Own {
+			worst = l
+		}
+		if l.Own < leastOwn {
+			t.Errorf("int8, %s %s: %.1f dB by itself, rounding alone gives %.1f", l.Kind, l.Layer, l.Own, l.Grid)
+		}
 	}
 	ints := outputs(t, q, x)
 	least := 1.0
 	for _, o := range m.Outputs {
-		c := pearson(got[o.Name], ints[o.Name])
-		if least = min(least, c); !(c > 0.9) {
-			t.Errorf("int8, %s: correlates with float by %.4f", o.Name, c)
-		}
+		least = min(least, pearson(got[o.Name], ints[o.Name]))
 	}
-	fmt.Fprintf(table, "%s\t%d\t%.1e\t%.4f\n", name, len(m.Ops), difference, least)
+	fmt.Fprintf(table, "%s\t%d\t%.1e\t%.4f\t%.1f: %s\n", name, len(m.Ops), difference, least, worst.Own, worst.Layer)
 }
 
 // chunks are images one after the other.

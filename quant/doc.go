@@ -13,6 +13,9 @@
 //   - weights.go and pairs.go quantize one output channel; linear.go a whole layer with its multipliers and its biases, which
 //     make up for what the weights' rounding is wrong by on the average input.
 //   - lower.go, lower_linear.go, lower_simple.go, lower_move.go and lower_rfga.go emit the operators.
+//   - saturate.go ends a range where the function that reads the activation no longer changes.
+//   - measure.go and meter.go run the float network and the quantized one in step and compare every layer; shares.go says how much
+//     of the outputs' error each layer causes.
 //   - report.go is what a person gets to see: what each layer lost, and where.
 //
 // The result is a function of the model, the images, the options and the float kernels of the machine: neither the number

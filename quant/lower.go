@@ -19,9 +19,10 @@ type lowerer struct {
 
 	grids  []grid // of the float model's activations
 	groups groups
-	pixels bool  // the input tensor takes the image's bytes
-	index  []int // of a float activation in out, -1 until it is made
-	maker  []int // operator of m that makes a tensor
+	cut    []bool // activations whose range ends where their readers no longer change
+	pixels bool   // the input tensor takes the image's bytes
+	index  []int  // of a float activation in out, -1 until it is made
+	maker  []int  // operator of m that makes a tensor
 	uses   []int
 }
 
@@ -52,10 +53,10 @@ func lower(c *calibration, o Options) (*format.Model, *Report, error) {
 		}
 		l.out.Outputs = append(l.out.Outputs, format.Output{Name: out.Name, Tensor: l.index[out.Tensor], Flat: out.Flat})
 	}
-	l.rep.Twin = &Twin{Float: m, Of: slices.Repeat([]int{-1}, len(l.out.Tensors))}
+	l.rep.Twin = &Twin{Float: m, Of: slices.Repeat([]int{-1}, len(l.out.Tensors)), Cut: make([]bool, len(l.out.Tensors))}
 	for t, y := range l.index {
 		if y >= 0 {
-			l.rep.Twin.Of[y] = t
+			l.rep.Twin.Of[y], l.rep.Twin.Cut[y] = t, l.cut[t]
 		}
 	}
 	return l.out, l.rep, nil
@@ -113,6 +114,7 @@ func (l *lowerer) findGrids() error {
 		spans[r] = spans[r].union(l.c.tensors[t].choose(l.rangeOf(t)))
 		seen[r] = seen[r].union(span{float64(l.c.tensors[t].min), float64(l.c.tensors[t].max)})
 	}
+	l.cut = l.saturate(spans, wide)
 	for t := range spans {
 		if !l.c.watch[t] {
 			continue
@@ -193,6 +195,7 @@ func (l *lowerer) activation(t int) int {
 		shared = l.m.Tensors[r].Name
 	}
 	l.reportTensor(src.Name, layer, shared, &l.c.tensors[t], g)
+	l.rep.Tensors[len(l.rep.Tensors)-1].Cut = l.cut[t]
 	return l.index[t]
 }
 

@@ -17,6 +17,8 @@ type Twin struct {
 	Float *format.Model
 	// Of has, for each tensor of the quantized model, the one of Float that it stands for; -1 for none.
 	Of []int
+	// Cut marks tensors of the quantized model whose grid ends where the functions that read them no longer change.
+	Cut []bool
 }
 
 // Measurement says what quantization cost on real images.
@@ -43,8 +45,11 @@ type Measured struct {
 	Cosine float64 `json:"cosine"` // of the two networks' values
 	// Clipped is the share of the float values beyond the ends of the grid.
 	Clipped float64 `json:"clipped"`
-	Min     float32 `json:"min"` // of the float values
-	Max     float32 `json:"max"`
+	// Cut tells that the grid ends on purpose where the functions that read the activation no longer change. The ratios then
+	// compare values clamped to the grid.
+	Cut bool    `json:"cut,omitempty"`
+	Min float32 `json:"min"` // of the float values
+	Max float32 `json:"max"`
 	// Peaks are the largest magnitude of each channel of the float values.
 	Peaks []float32 `json:"peaks,omitempty"`
 	// Codes says how many float values round to each step of an int8 grid, or to each 256th part of an int16 one. Low and High
@@ -164,7 +169,7 @@ type trio struct {
 }
 
 func newTrio(q *format.Model, twin *Twin, threads int) (*trio, error) {
-	if twin == nil || len(twin.Of) != len(q.Tensors) {
+	if twin == nil || len(twin.Of) != len(q.Tensors) || len(twin.Cut) != len(q.Tensors) {
 		return nil, errors.New("quant: this is not the float twin of the quantized model")
 	}
 	registerMatMul()

@@ -4,6 +4,7 @@ import (
 	"math"
 	"testing"
 
+	"github.com/rfga-edge/rfga-edge/convert/build"
 	"github.com/rfga-edge/rfga-edge/runtime"
 	"github.com/rfga-edge/rfga-edge/runtime/format"
 )
@@ -31,6 +32,7 @@ func ratio(signal, estimate []float64) float64 {
 // one makes the float network's values, the integer one those of the quantized network, and of each operator by itself from
 // the float values on their grids.
 func TestMeasure(t *testing.T) {
+	cuts := 0
 	for name, c := range map[string]struct {
 		m *format.Model
 		o Options
@@ -38,6 +40,7 @@ func TestMeasure(t *testing.T) {
 		"localizer": {localizer(t, 400), Options{Range: Range{Method: Percentile, Percentile: 99}, Threads: 2}},
 		"int16":     {localizer(t, 401), Options{Int16: []string{"stem"}}},
 		"moves":     {moves(t, 402), Options{Range: Range{Method: MSE}}},
+		"functions": {gates(t, 403), Options{}},
 	} {
 		imgs := images(c.m.Pre.Width, 3, 500)
 		q, rep, err := Quantize(t.Context(), c.m, memory(imgs), c.o)
@@ -60,18 +63,30 @@ func TestMeasure(t *testing.T) {
 		for _, l := range got.Layers {
 			measured[l.Tensor] = true
 			w := want[l.Tensor]
+			if l.Cut != rep.Twin.Cut[l.Tensor] {
+				t.Errorf("%s: %q is cut: %v", name, l.Name, l.Cut)
+			}
+			compared := w.float
+			if g, ok := gridOfTensor(&q.Tensors[l.Tensor]); ok && l.Cut {
+				cuts++
+				least, most := g.bounds()
+				compared = nil
+				for _, v := range w.float {
+					compared = append(compared, min(max(v, g.real(least)), g.real(most)))
+				}
+			}
 			near := func(what string, have, want, tolerance float64) {
 				if !(math.Abs(have-want) <= tolerance) {
 					t.Errorf("%s, %s %q: %s is %g, want %g", name, l.Kind, l.Name, what, have, want)
 				}
 			}
-			near("SNR", l.SNR, ratio(w.float, w.other), 0.02)
-			near("own", l.Own, ratio(w.float, w.own), 0.02)
-			near("cosine", l.Cosine, correlationAtZero(w.float, w.other), 1e-5)
+			near("SNR", l.SNR, ratio(compared, w.other), 0.02)
+			near("own", l.Own, ratio(compared, w.own), 0.02)
+			near("cosine", l.Cosine, correlationAtZero(compared, w.other), 1e-5)
 			if w.grid == nil {
 				continue
 			}
-			near("grid", l.Grid, ratio(w.float, w.grid), 0.02)
+			near("grid", l.Grid, ratio(compared, w.grid), 0.02)
 			g, _ := gridOfTensor(&q.Tensors[l.Tensor])
 			low, high, lo, hi := 0, 0, math.Inf(1), math.Inf(-1)
 			least, most := g.bounds()
@@ -103,6 +118,24 @@ func TestMeasure(t *testing.T) {
 			}
 		}
 	}
+	if cuts == 0 {
+		t.Error("no activation was cut where its function saturates")
+	}
+}
+
+// gates is a network of squeeze-and-excitation blocks, with functions that saturate.
+func gates(t *testing.T, seed uint64) *format.Model {
+	n := newNet("gates", 24, seed)
+	x := n.conv("stem", n.Input(), 12, 3, 2, 1, build.ActNone)
+	x = n.Unary("stem.act", x, format.FuncSwish)
+	y := n.conv("squeeze", n.GlobalAvgPool("mean", x), 12, 1, 1, 1, build.ActReLU)
+	w := n.normal(12*12, 4)
+	y = n.Conv("excite", y, w, [4]int{12, 12, 1, 1}, n.normal(12, 1), build.Win{Stride: [2]int{1, 1}}, 1, build.ActNone)
+	x = n.Mul("gate", x, n.Unary("excite.act", y, format.FuncSigmoid), build.ActNone)
+	x = n.conv("next", x, 16, 3, 1, 1, build.ActNone)
+	x = n.Unary("next.act", x, format.FuncHardSwish)
+	n.Localizer("head", x, n.normal(10*16, 0.3), n.normal(10, 0.1))
+	return n.finish(t)
 }
 
 func correlationAtZero(a, b []float64) float64 {

@@ -38,6 +38,7 @@ func (a *tally) merge(b *tally) {
 type meter struct {
 	tally
 	t      *format.Tensor
+	cut    bool
 	values uint64
 	chunks []tally
 }
@@ -50,15 +51,15 @@ func (t *trio) meters() []*meter {
 	for i := range t.q.Ops {
 		for _, y := range t.q.Ops[i].Outputs {
 			if y >= 0 && t.compared(y) {
-				out[y] = newMeter(&t.q.Tensors[y])
+				out[y] = newMeter(&t.q.Tensors[y], t.twin.Cut[y])
 			}
 		}
 	}
 	return out
 }
 
-func newMeter(t *format.Tensor) *meter {
-	m := &meter{t: t}
+func newMeter(t *format.Tensor, cut bool) *meter {
+	m := &meter{t: t, cut: cut}
 	m.reset(t.Shape[len(t.Shape)-1])
 	return m
 }
@@ -117,25 +118,27 @@ func (m *meter) compare(a *tally, f, y, z []float32) {
 			a.min, a.max = min(a.min, v), max(a.max, v)
 			a.peaks[c] = max(a.peaks[c], v, -v)
 			x, y, z := float64(v), float64(y[at+c]), float64(z[at+c])
+			k := nearest(x/scale) + zero
+			if gridded {
+				if k < lo {
+					k = lo
+					a.low++
+				} else if k > hi {
+					k = hi
+					a.high++
+				}
+				a.codes[uint8(int(k-lo)>>shift)]++
+				if m.cut {
+					x = min(max(x, scale*(lo-zero)), scale*(hi-zero))
+				}
+				r := scale * (k - zero)
+				a.grid += (x - r) * (x - r)
+			}
 			a.signal += x * x
 			a.square += y * y
 			a.dot += x * y
 			a.free += (x - y) * (x - y)
 			a.own += (x - z) * (x - z)
-			if !gridded {
-				continue
-			}
-			k := nearest(x/scale) + zero
-			if k < lo {
-				k = lo
-				a.low++
-			} else if k > hi {
-				k = hi
-				a.high++
-			}
-			a.codes[uint8(int(k-lo)>>shift)]++
-			r := scale * (k - zero)
-			a.grid += (x - r) * (x - r)
 		}
 	}
 }
@@ -143,7 +146,7 @@ func (m *meter) compare(a *tally, f, y, z []float32) {
 func (m *meter) result(q *format.Model, op, y int) Measured {
 	r := Measured{Tensor: y, Name: m.t.Name, Layer: q.Ops[op].Name, Kind: q.Ops[op].Kind.String(), Type: m.t.DType.String(),
 		SNR: decibels(m.signal, m.free), Own: decibels(m.signal, m.own), Grid: decibels(m.signal, m.grid), Cosine: cosine(m.dot, m.signal, m.square),
-		Min: m.min, Max: m.max, Peaks: slices.Clone(m.peaks), Low: m.low, High: m.high, Output: outputName(q, y)}
+		Min: m.min, Max: m.max, Peaks: slices.Clone(m.peaks), Low: m.low, High: m.high, Output: outputName(q, y), Cut: m.cut}
 	if _, gridded := gridOfTensor(m.t); gridded {
 		r.Codes = m.codes[:]
 		r.Clipped = float64(m.low+m.high) / float64(max(m.values, 1))

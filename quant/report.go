@@ -70,6 +70,8 @@ type TensorReport struct {
 	Hi    float32 `json:"hi"`
 	// Clipped is the share of the observed values beyond Lo and Hi, to the histogram's resolution.
 	Clipped float64 `json:"clipped"`
+	// Cut tells that what lies beyond makes no difference to the functions that read the activation.
+	Cut bool `json:"cut,omitempty"`
 	// Shared names the tensor whose grid this one has, to save a requantization between them.
 	Shared string `json:"shared,omitempty"`
 }
