@@ -30,6 +30,9 @@ plugin: ## rfga-edge.wasm with the embedded model, rfga-edge-nomodel.wasm withou
 plugin-hosts: build plugin ## run the example hosts: Go, Extism, Node, Python, a browser, Rust
 	bash examples/plugin/test.sh
 
+plugin-bench: build plugin ## the plugin beside onnxruntime-web and the native runtime, the table goes into BENCHMARKS.md: make plugin-bench PEERS=DIR
+	$(or $(PEERS),$(error PEERS=DIR is missing))/v_ort/bin/python cmd/rfga-edge/peers/wasm.py $(PEERS) --rfga ./rfga-edge --modules . --report BENCHMARKS.md $(PEERS_FLAGS)
+
 release: ## static binaries for every platform with checksums and an SBOM, into dist/
 	bash cmd/rfga-edge/dist/release.sh dist
 

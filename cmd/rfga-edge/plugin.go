@@ -16,16 +16,52 @@ import (
 
 type pluginCmd struct {
 	Localize pluginLocalizeCmd `cmd:"" help:"What localize does, done by rfga-edge.wasm in a sandbox."`
+	Bench    pluginBenchCmd    `cmd:"" help:"Measure a model in rfga-edge.wasm."`
+}
+
+// sandboxFlags say which module runs and how.
+type sandboxFlags struct {
+	Plugin string `required:"" placeholder:"P.wasm" help:"The module; 'make plugin' builds it."`
+	Cache  string `placeholder:"DIR" help:"Folder for compiled modules, which makes the next start quick; without it rfga-edge in the user's cache folder. 'off' keeps none."`
+	Memory int    `default:"1024" placeholder:"MIB" help:"Memory that the module may have, in MiB (${default})."`
+}
+
+// open starts the module.
+func (c *sandboxFlags) open(e *env) (*plugin.Plugin, error) {
+	if c.Memory < 1 || c.Memory > 4096 {
+		return nil, usage("--memory %d: 1 to 4096", c.Memory)
+	}
+	wasm, err := os.ReadFile(c.Plugin)
+	if err != nil {
+		return nil, badIO(err)
+	}
+	p, err := plugin.Open(e.ctx, wasm, plugin.Config{CacheDir: c.cacheDir(), MemoryPages: uint32(c.Memory << 4)})
+	if err != nil {
+		return nil, badModel(fmt.Errorf("%s: %w", c.Plugin, err))
+	}
+	return p, nil
+}
+
+func (c *sandboxFlags) cacheDir() string {
+	switch c.Cache {
+	case "off":
+		return ""
+	case "":
+		dir, err := os.UserCacheDir()
+		if err != nil {
+			return "" // a machine without a home: compile each time
+		}
+		return filepath.Join(dir, "rfga-edge", "wasm")
+	}
+	return c.Cache
 }
 
 type pluginLocalizeCmd struct {
+	sandboxFlags
 	Images  []string `arg:"" name:"image" help:"Image file, folder (the images directly in it, by name), or - for standard input."`
-	Plugin  string   `required:"" placeholder:"P.wasm" help:"The module; 'make plugin' builds it."`
 	Model   string   `short:"m" placeholder:"M.rfga" help:"Model; without it the one in the module."`
 	TopK    int      `name:"topk" default:"1" placeholder:"K" help:"Name and locate the K most probable classes (${default})."`
 	Options string   `placeholder:"TEXT" help:"Options of the module, such as \"threshold=0.1&multi=1\"; plugin/ABI.md lists them."`
-	Cache   string   `placeholder:"DIR" help:"Folder for compiled modules, which makes the next start quick; without it rfga-edge in the user's cache folder. 'off' keeps none."`
-	Memory  int      `default:"1024" placeholder:"MIB" help:"Memory that the module may have, in MiB (${default})."`
 	JSON    bool     `name:"json" help:"One JSON object a line."`
 }
 
@@ -35,15 +71,8 @@ func (*pluginLocalizeCmd) Help() string {
 }
 
 func (c *pluginLocalizeCmd) Run(e *env) (err error) {
-	switch {
-	case c.TopK < 1:
+	if c.TopK < 1 {
 		return usage("--topk %d: at least 1", c.TopK)
-	case c.Memory < 1 || c.Memory > 4096:
-		return usage("--memory %d: 1 to 4096", c.Memory)
-	}
-	wasm, err := os.ReadFile(c.Plugin)
-	if err != nil {
-		return badIO(err)
 	}
 	var file []byte
 	if c.Model != "" {
@@ -51,9 +80,9 @@ func (c *pluginLocalizeCmd) Run(e *env) (err error) {
 			return badIO(err)
 		}
 	}
-	p, err := plugin.Open(e.ctx, wasm, plugin.Config{CacheDir: c.cacheDir(), MemoryPages: uint32(c.Memory << 4)})
+	p, err := c.open(e)
 	if err != nil {
-		return badModel(fmt.Errorf("%s: %w", c.Plugin, err))
+		return err
 	}
 	defer func() { err = errors.Join(err, p.Close(context.WithoutCancel(e.ctx))) }()
 	m, err := p.Load(e.ctx, file)
@@ -77,20 +106,6 @@ func (c *pluginLocalizeCmd) modelName() string {
 		return c.Plugin
 	}
 	return c.Model
-}
-
-func (c *pluginLocalizeCmd) cacheDir() string {
-	switch c.Cache {
-	case "off":
-		return ""
-	case "":
-		dir, err := os.UserCacheDir()
-		if err != nil {
-			return "" // a machine without a home: compile each time
-		}
-		return filepath.Join(dir, "rfga-edge", "wasm")
-	}
-	return c.Cache
 }
 
 // look has the module localize one source.

@@ -352,4 +352,9 @@ func TestPluginRefuses(t *testing.T) {
 	expect(t, exitUsage, "plugin", "localize", "--plugin", text, "--memory", "5000", "x.jpg")
 	expect(t, exitIO, "plugin", "localize", "--plugin", filepath.Join(dir, "none.wasm"), "x.jpg")
 	expect(t, exitModel, "plugin", "localize", "--plugin", text, "x.jpg")
+	expect(t, exitUsage, "plugin", "bench")
+	expect(t, exitUsage, "plugin", "bench", "--plugin", text, "--seconds", "0")
+	expect(t, exitUsage, "plugin", "bench", "--plugin", text, "--memory", "0")
+	expect(t, exitIO, "plugin", "bench", "--plugin", text, filepath.Join(dir, "none.rfga"))
+	expect(t, exitModel, "plugin", "bench", "--plugin", text)
 }

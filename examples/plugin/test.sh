@@ -22,6 +22,13 @@ skip() { echo "skip  $1: $2"; skipped=$((skipped + 1)); }
 
 check "Go, wazero" ./rfga-edge plugin localize --json --plugin rfga-edge.wasm $photo
 check "Go, wazero, no SIMD" ./rfga-edge plugin localize --json --plugin rfga-edge-nosimd.wasm $photo
+hash() { ./rfga-edge plugin bench --seconds 0.001 --json --plugin "$1" | grep -o '"hash":"[0-9a-f]*"'; }
+simd=$(hash rfga-edge.wasm)
+if [ -n "$simd" ] && [ "$simd" = "$(hash rfga-edge-nosimd.wasm)" ]; then
+	echo "ok    the same outputs with SIMD and without"; passed=$((passed + 1))
+else
+	echo "FAIL  the outputs differ with SIMD and without"; failed=$((failed + 1))
+fi
 check "Go, Extism" sh -c "cd examples/plugin/extism && go run . ../../../rfga-edge-extism.wasm ../../../$photo"
 
 if command -v node >/dev/null; then

@@ -264,4 +264,5 @@ def main():
         sys.exit(f"these do not agree with the float32 outputs: {bad}")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -117,19 +117,22 @@ def heading(result):
     return f"## {result['cpu']}{', held to ' + result['held'] if result['held'] else ''}\n"
 
 
-def main(source, target):
-    with open(source) as f:
-        result = json.load(f)
+def put(target, heading, section):
+    """Writes a section into the file, in the place of an older one of that heading."""
     text = INTRO
     if os.path.exists(target):
         with open(target) as f:
             text = f.read()
-    head, found, rest = text.partition("\n" + heading(result))
+    head, found, rest = text.partition("\n" + heading)
     if found:
         after = rest.find("\n## ")
         rest = rest[after:] if after >= 0 else ""
     with open(target, "w") as f:
-        f.write(head.rstrip("\n") + "\n\n" + section(result).rstrip("\n") + "\n" + rest)
+        f.write(head.rstrip("\n") + "\n\n" + section.rstrip("\n") + "\n" + rest)
 
 
-main(*sys.argv[1:])
+if __name__ == "__main__":
+    source, target = sys.argv[1:]
+    with open(source) as f:
+        result = json.load(f)
+    put(target, heading(result), section(result))

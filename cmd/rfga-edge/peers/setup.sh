@@ -18,6 +18,11 @@ models="mnv1_cam r50_cls r50_cam vgg16_cam inc3_cls"
 [ -f models/models.json ] || v_ort/bin/python "$here/gen_models.py" models
 v_ort/bin/python "$here/quant_ort.py" models $models
 v_nncf/bin/python "$here/quant_nncf.py" models $models
+if command -v npm >/dev/null; then
+	npm install --silent --prefix v_ortweb onnxruntime-web@1.30.0 >/dev/null
+else
+	echo "no npm: onnxruntime-web is left out" >&2
+fi
 [ "$2" = all ] || exit 0
 
 venv v_litert ai-edge-litert==2.3.0
