@@ -64,6 +64,7 @@ type codec struct {
 	check       func(data []byte, c image.Config) error // nil: none; runs before decode
 	orientation func(data []byte) int                   // nil: always upright
 	color       *conversion
+	open        func(data []byte) io.Reader // nil: the bytes as they are
 }
 
 func starts(prefixes ...string) func([]byte) bool {
@@ -78,11 +79,11 @@ func starts(prefixes ...string) func([]byte) bool {
 }
 
 var codecs = []codec{
-	{"jpeg", starts("\xff\xd8\xff"), jpeg.DecodeConfig, jpeg.Decode, checkJPEG, jpegOrientation, fileColor},
-	{"png", starts("\x89PNG\r\n\x1a\n"), png.DecodeConfig, png.Decode, nil, nil, fileColor},
-	{"gif", starts("GIF87a", "GIF89a"), gif.DecodeConfig, gif.Decode, nil, nil, fileColor},
-	{"webp", isWebP, webp.DecodeConfig, webp.Decode, nil, webpOrientation, webpColor},
-	{"bmp", starts("BM"), bmp.DecodeConfig, bmp.Decode, nil, nil, fileColor},
+	{"jpeg", starts("\xff\xd8\xff"), jpeg.DecodeConfig, jpeg.Decode, checkJPEG, jpegOrientation, fileColor, openJPEG},
+	{"png", starts("\x89PNG\r\n\x1a\n"), png.DecodeConfig, png.Decode, nil, nil, fileColor, nil},
+	{"gif", starts("GIF87a", "GIF89a"), gif.DecodeConfig, gif.Decode, nil, nil, fileColor, nil},
+	{"webp", isWebP, webp.DecodeConfig, webp.Decode, nil, webpOrientation, webpColor, nil},
+	{"bmp", starts("BM"), bmp.DecodeConfig, bmp.Decode, nil, nil, fileColor, nil},
 }
 
 func isWebP(head []byte) bool {
@@ -198,7 +199,11 @@ func (c *codec) picture(data []byte, limits Limits) (m image.Image, err error) {
 			return nil, err
 		}
 	}
-	if m, err = c.decode(bytes.NewReader(data)); err != nil {
+	in := io.Reader(bytes.NewReader(data))
+	if c.open != nil {
+		in = c.open(data)
+	}
+	if m, err = c.decode(in); err != nil {
 		return nil, err
 	}
 	b := m.Bounds()
