@@ -14,7 +14,8 @@ import (
 )
 
 type streamCmd struct {
-	Input string `arg:"" optional:"" default:"-" help:"File, FIFO, tcp://127.0.0.1:PORT to connect to, the same with ?listen to wait at for one connection, or - for standard input (${default})."`
+	Input  string `arg:"" optional:"" default:"-" help:"File, FIFO, video device, tcp://127.0.0.1:PORT to connect to, the same with ?listen to wait at for one connection, or - for standard input (${default})."`
+	Device string `placeholder:"/dev/videoN" help:"Take frames from this video device (Linux); --format, --size and --fps-max are wishes then. Names in /dev/v4l/by-id stay with a camera. A device that is pulled out is waited for."`
 	lookFlags
 	videoFlags
 	boardFlags
@@ -33,6 +34,12 @@ func (c *streamCmd) Run(e *env) error {
 	o, pump, err := c.video(e)
 	if err != nil {
 		return err
+	}
+	if c.Device != "" {
+		if c.Input != stdinName {
+			return usage("--device %s or %s: one of them", c.Device, c.Input)
+		}
+		c.Input, o.Device = c.Device, true
 	}
 	thermal, err := c.apply(e)
 	if err != nil {

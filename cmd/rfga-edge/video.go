@@ -13,8 +13,8 @@ import (
 // videoFlags are the flags of verbs that look at video: what an input holds where it does not say so itself, which of its
 // frames to look at, and where in them.
 type videoFlags struct {
-	Format string  `placeholder:"F" help:"What the stream holds: y4m, mjpeg, or the pixel format of raw video (${formats}). Without it the first bytes decide between y4m and mjpeg."`
-	Size   string  `placeholder:"WxH" help:"Size of raw video."`
+	Format string  `placeholder:"F" help:"What the stream holds: y4m, mjpeg, or the pixel format of raw video (${formats}). Without it the first bytes decide between y4m and mjpeg. Of a video device, the format to ask for."`
+	Size   string  `placeholder:"WxH" help:"Size of raw video, or that a video device is asked for."`
 	Matrix string  `enum:"bt601,bt709" default:"bt601" help:"Colour matrix of raw video and y4m: bt601 or bt709 (${default})."`
 	Range  string  `enum:"limited,full" default:"limited" help:"Range of raw video: limited or full (${default})."`
 	Every  int     `default:"1" placeholder:"N" help:"Look at every N-th frame (${default})."`
@@ -46,7 +46,7 @@ func (c *videoFlags) video(e *env) (o stream.Options, p stream.PumpOptions, err 
 	if c.Range == "full" {
 		depth = frame.Full
 	}
-	o.Matrix, o.Range = &matrix, &depth
+	o.Matrix, o.Range, o.FPS = &matrix, &depth, c.FPSMax
 	if c.Size != "" {
 		n, ok := numbers(c.Size, "x", 2)
 		if !ok {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	rfgaedge "github.com/rfga-edge/rfga-edge"
+	"github.com/rfga-edge/rfga-edge/cmd/rfga-edge/internal/v4l2"
 	"github.com/rfga-edge/rfga-edge/frame"
 )
 
@@ -45,6 +46,8 @@ type Options struct {
 	Matrix *frame.Matrix
 	Range  *frame.Range
 	Stdin  io.Reader // what "-" reads
+	Device bool      // the input is a video device, whatever it looks like; format and size are wishes then
+	FPS    float64   // the rate to ask a video device for, 0 for its own
 }
 
 // A UsageError says which option does not fit the input.
@@ -55,8 +58,11 @@ func (e *UsageError) Error() string { return e.Reason }
 func misuse(format string, args ...any) error { return &UsageError{fmt.Sprintf(format, args...)} }
 
 // Open opens an input: "-", a path, or tcp://HOST:PORT with an address of this machine, to connect to or, with ?listen, to
-// wait at for one connection. It waits for a FIFO's or a connection's other end until ctx is done.
+// wait at for one connection; or a video device. It waits for a FIFO's or a connection's other end until ctx is done.
 func Open(ctx context.Context, input string, o Options) (Source, error) {
+	if o.Device || v4l2.IsDevice(input) {
+		return openDevice(input, o)
+	}
 	if err := o.check(); err != nil {
 		return nil, err
 	}

@@ -1,0 +1,46 @@
+package stream
+
+import (
+	rfgaedge "github.com/rfga-edge/rfga-edge"
+	"github.com/rfga-edge/rfga-edge/cmd/rfga-edge/internal/v4l2"
+)
+
+// device is a video device.
+type device struct {
+	*v4l2.Camera
+	image v4l2.Image
+}
+
+// openDevice opens a video device; format, size and rate of the options are wishes.
+func openDevice(path string, o Options) (Source, error) {
+	wish := v4l2.Wish{Width: o.Width, Height: o.Height, FPS: o.FPS}
+	switch o.Format {
+	case "", v4l2.MJPEG:
+		wish.Format = o.Format
+	default:
+		format, err := rfgaedge.ParsePixelFormat(o.Format)
+		if err != nil {
+			return nil, misuse("%v, or mjpeg", err)
+		}
+		wish.Format = format.String()
+	}
+	if o.Matrix != nil {
+		wish.Matrix = *o.Matrix
+	}
+	if o.Range != nil {
+		wish.Range = *o.Range
+	}
+	c, err := v4l2.Open(path, wish)
+	if err != nil {
+		return nil, err
+	}
+	return &device{Camera: c}, nil
+}
+
+func (d *device) Live() bool { return true }
+
+func (d *device) Read(p *Packet) error {
+	err := d.Camera.Read(&d.image)
+	*p = Packet(d.image)
+	return err
+}
