@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/rfga-edge/rfga-edge/kernels"
 	"github.com/rfga-edge/rfga-edge/runtime/format"
 )
 
@@ -40,7 +41,7 @@ func ToFP16(m *format.Model) *format.Model {
 		half := make([]byte, len(t.Data)/2)
 		for k := range len(half) / 2 {
 			f := math.Float32frombits(binary.LittleEndian.Uint32(t.Data[4*k:]))
-			binary.LittleEndian.PutUint16(half[2*k:], floatToHalf(f))
+			binary.LittleEndian.PutUint16(half[2*k:], kernels.FloatToHalf(f))
 		}
 		t.DType, t.Data = format.F16, half
 	}
@@ -56,19 +57,4 @@ func weightInputs(op *format.Op) []int {
 		return []int{op.Inputs[1], op.Inputs[3], op.Inputs[5]}
 	}
 	return nil
-}
-
-// floatToHalf rounds a finite float to the nearest half, ties to even, and saturates at the largest finite one.
-func floatToHalf(f float32) uint16 {
-	bits := math.Float32bits(f)
-	sign := uint16(bits >> 16 & 0x8000)
-	mag := bits & 0x7fffffff
-	switch {
-	case mag >= 0x477ff000: // 65520, which rounds to infinity, and beyond
-		return sign | 0x7bff
-	case mag < 0x38800000: // below 2^-14: subnormal, a multiple of 2^-24
-		return sign | uint16(math.RoundToEven(float64(math.Float32frombits(mag))*(1<<24)))
-	}
-	mag += 0xfff + mag>>13&1 // half of what is cut off, less for an even result
-	return sign | uint16((mag-0x38000000)>>13)
 }

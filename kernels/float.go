@@ -67,3 +67,21 @@ func HalfToFloat(h uint16) float32 {
 	}
 	return math.Float32frombits(sign | (exp+112)<<23 | frac<<13)
 }
+
+// MaxHalf is the largest finite half.
+const MaxHalf = 65504
+
+// FloatToHalf rounds a finite float to the nearest half, ties to even, and saturates at the largest finite one.
+func FloatToHalf(f float32) uint16 {
+	bits := math.Float32bits(f)
+	sign := uint16(bits >> 16 & 0x8000)
+	mag := bits & 0x7fffffff
+	switch {
+	case mag >= 0x477ff000: // 65520, which rounds to infinity, and beyond
+		return sign | 0x7bff
+	case mag < 0x38800000: // below 2^-14: subnormal, a multiple of 2^-24
+		return sign | uint16(math.RoundToEven(float64(math.Float32frombits(mag))*(1<<24)))
+	}
+	mag += 0xfff + mag>>13&1 // half of what is cut off, less for an even result
+	return sign | uint16((mag-0x38000000)>>13)
+}

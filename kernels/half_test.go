@@ -1,4 +1,4 @@
-package convert
+package kernels
 
 import (
 	"math"
@@ -27,7 +27,7 @@ func TestFloatToHalf(t *testing.T) {
 		s := step(math.Abs(x))
 		want := math.RoundToEven(x/s) * s
 		want = min(max(want, -65504), 65504)
-		if got := value(floatToHalf(f)); got != want {
+		if got := value(FloatToHalf(f)); got != want {
 			t.Errorf("%g becomes %g, want %g", x, got, want)
 		}
 	}
