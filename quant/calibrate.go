@@ -17,6 +17,27 @@ type calibration struct {
 	views   map[int]*viewObserver
 	watch   []bool // tensors that become int8
 	err     error  // the first of a run
+	// weights remembers the searches for scales, by layer: a model may be lowered several times.
+	weights map[searched][]chosen
+}
+
+// searched names a layer of an operator of the model; its weights are others where it takes bytes.
+type searched struct {
+	op     *format.Op
+	layer  string
+	pixels bool
+}
+
+// search returns where the scales found for ly are remembered.
+func (c *calibration) search(op *format.Op, ly *layer, pixels bool) []chosen {
+	k := searched{op, ly.name, pixels}
+	if c.weights == nil {
+		c.weights = map[searched][]chosen{}
+	}
+	if c.weights[k] == nil {
+		c.weights[k] = make([]chosen, ly.out)
+	}
+	return c.weights[k]
 }
 
 func newCalibration(m *format.Model, threads int) (*calibration, error) {

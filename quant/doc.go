@@ -12,10 +12,12 @@
 //   - ranges.go chooses what range of the observed values int8 shall cover; params.go turns it into scales and zero points, and decides which tensors share one.
 //   - weights.go and pairs.go quantize one output channel; linear.go a whole layer with its multipliers and its biases, which
 //     make up for what the weights' rounding is wrong by on the average input.
-//   - lower.go, lower_linear.go, lower_simple.go, lower_move.go and lower_rfga.go emit the operators.
+//   - lower.go, lower_linear.go, lower_simple.go, lower_move.go and lower_rfga.go emit the operators; lower_parts.go and
+//     lower_float.go those that get more than int8.
 //   - saturate.go ends a range where the function that reads the activation no longer changes.
 //   - measure.go and meter.go run the float network and the quantized one in step and compare every layer; shares.go says how much
 //     of the outputs' error each layer causes.
+//   - control.go chooses which layers get more than int8, by what causes.go measures and answers.go compares.
 //   - report.go is what a person gets to see: what each layer lost, and where.
 //
 // The result is a function of the model, the images, the options and the float kernels of the machine: neither the number

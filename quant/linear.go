@@ -25,6 +25,15 @@ type layer struct {
 	// scaleOut is zero where the accumulators are the result.
 	scaleOut float64
 	pairs    bool
+	found    []chosen // what earlier searches for the channels' scales found; nil to forget it
+}
+
+// chosen is the best scale of a channel by itself and its integers. It does not depend on the activations' scales.
+type chosen struct {
+	q     []int8 // nil until it is searched for
+	scale float32
+	safe  bool // found under the rule of pairs
+	stats channelStats
 }
 
 // quantized is what layer becomes. Of channel o, the real value of an accumulator is scaleIn*scale[o].
@@ -124,19 +133,20 @@ func (c *channel) quantize(o int, res *quantized) channelStats {
 		}
 	}
 	q := res.q[o*n:][:n]
-	st := channelStats{signal: sumSquares(c.w)}
-	used := c.full
-	scale, noise := c.full.best(c.w, q)
-	st.noise, st.noiseFull = noise, noise
-	if c.safe != nil {
-		st.pairs = c.safe.pairs.count()
-		if c.safe.pairs.violated(q) {
-			used = c.safe
-			copy(c.other, q)
-			scale, st.noise = c.safe.best(c.w, q)
-			c.full.at(c.w, scale, c.other)
-			st.changed = c.safe.pairs.differing(q, c.other)
+	var best chosen
+	if l.found != nil {
+		best = l.found[o]
+	}
+	if best.q == nil {
+		best = c.search()
+		if l.found != nil {
+			l.found[o] = best
 		}
+	}
+	copy(q, best.q)
+	st, scale, used := best.stats, best.scale, c.full
+	if best.safe {
+		used = c.safe
 	}
 	bias := 0.0
 	if l.bias != nil {
@@ -160,7 +170,7 @@ func (c *channel) quantize(o int, res *quantized) channelStats {
 	if scale == 0 {
 		scale = l.idleScale(bias)
 	}
-	best := scale
+	alone := scale
 	for tries := 0; !l.fits(scale, total(scale), q); tries++ {
 		if tries == 400 || math.IsInf(float64(scale), 0) {
 			st.err = fmt.Errorf("no weight scale keeps the sum in 32 bits and the multiplier in range (largest weight %g, bias %g, scales %g to %g)",
@@ -170,8 +180,8 @@ func (c *channel) quantize(o int, res *quantized) channelStats {
 		scale *= 1.5
 		st.noise = used.at(c.w, scale, q)
 	}
-	if scale != best {
-		st.raised = float64(scale) / float64(best)
+	if scale != alone {
+		st.raised = float64(scale) / float64(alone)
 		for k, v := range q {
 			st.steps += 255 * l.scaleIn * math.Abs(c.w[k]-float64(scale)*float64(v))
 		}
@@ -185,6 +195,26 @@ func (c *channel) quantize(o int, res *quantized) channelStats {
 		res.mult[o] = float32(l.scaleIn * float64(scale) / l.scaleOut)
 	}
 	return st
+}
+
+// search finds the best scale for the channel in c.w.
+func (c *channel) search() chosen {
+	best := chosen{q: make([]int8, len(c.w))}
+	st := &best.stats
+	st.signal = sumSquares(c.w)
+	best.scale, st.noise = c.full.best(c.w, best.q)
+	st.noiseFull = st.noise
+	if c.safe == nil {
+		return best
+	}
+	st.pairs = c.safe.pairs.count()
+	if c.safe.pairs.violated(best.q) {
+		best.safe = true
+		best.scale, st.noise = c.safe.best(c.w, best.q)
+		c.full.at(c.w, best.scale, c.other)
+		st.changed = c.safe.pairs.differing(best.q, c.other)
+	}
+	return best
 }
 
 // idleScale is a scale for a channel whose weights are all zero: its bias gets 16 bits of fraction of an output step.

@@ -14,6 +14,7 @@ type lowerer struct {
 	m   *format.Model // the float model; never changed
 	c   *calibration
 	o   Options
+	mix mixture
 	out *format.Model
 	rep *Report
 
@@ -21,26 +22,36 @@ type lowerer struct {
 	groups groups
 	cut    []bool // activations whose range ends where their readers no longer change
 	pixels bool   // the input tensor takes the image's bytes
-	index  []int  // of a float activation in out, -1 until it is made
+	index  []int  // of an activation's integers in out, -1 until they are made
+	real   []int  // of its real values, which float layers write and read
 	maker  []int  // operator of m that makes a tensor
 	uses   []int
 }
 
-func lower(c *calibration, o Options) (*format.Model, *Report, error) {
+// newLowerer decides what every activation becomes.
+func newLowerer(c *calibration, o Options, mix mixture) (*lowerer, error) {
 	m := c.m
-	l := &lowerer{m: m, c: c, o: o, maker: producers(m), uses: readers(m), index: slices.Repeat([]int{-1}, len(m.Tensors))}
+	none := slices.Repeat([]int{-1}, len(m.Tensors))
+	l := &lowerer{m: m, c: c, o: o, mix: mix, maker: producers(m), uses: readers(m), index: none, real: slices.Clone(none)}
 	prov := m.Prov
 	prov.Calibration = o.describe(c.images, c.of)
 	l.out = &format.Model{Name: m.Name, Arch: m.Arch, Pre: m.Pre, Loc: m.Loc, Labels: slices.Clone(m.Labels), Prov: prov}
 	l.rep = &Report{Model: m.Name, Method: o.Range.String(), Weights: o.Weights.String(), Images: c.images}
 	l.findPixels()
 	if unused := l.unusedRules(); len(unused) > 0 {
-		return nil, nil, fmt.Errorf("quant: no activation, and no operator, fits %q of the calibration rules; 'inspect' of the float model lists their names", unused)
+		return nil, &PatternError{"calibration rules", unused}
 	}
-	if err := l.findGrids(); err != nil {
+	return l, l.findGrids()
+}
+
+// lower makes the quantized model, with what mix says beyond int8.
+func lower(c *calibration, o Options, mix mixture) (*format.Model, *Report, error) {
+	m := c.m
+	l, err := newLowerer(c, o, mix)
+	if err != nil {
 		return nil, nil, err
 	}
-	l.out.Input = l.activation(m.Input)
+	l.beginInput()
 	for i := range m.Ops {
 		op := &m.Ops[i]
 		if err := l.operator(i, op); err != nil {
@@ -48,10 +59,14 @@ func lower(c *calibration, o Options) (*format.Model, *Report, error) {
 		}
 	}
 	for _, out := range m.Outputs {
-		if l.index[out.Tensor] < 0 {
+		t := l.real[out.Tensor]
+		if by := l.maker[out.Tensor]; by < 0 || !at(mix.float, by) {
+			t = l.index[out.Tensor]
+		}
+		if t < 0 {
 			return nil, nil, fmt.Errorf("quant: output %q is made by no operator", out.Name)
 		}
-		l.out.Outputs = append(l.out.Outputs, format.Output{Name: out.Name, Tensor: l.index[out.Tensor], Flat: out.Flat})
+		l.out.Outputs = append(l.out.Outputs, format.Output{Name: out.Name, Tensor: t, Flat: out.Flat})
 	}
 	l.rep.Twin = &Twin{Float: m, Of: slices.Repeat([]int{-1}, len(l.out.Tensors)), Cut: make([]bool, len(l.out.Tensors))}
 	for t, y := range l.index {
@@ -65,6 +80,9 @@ func lower(c *calibration, o Options) (*format.Model, *Report, error) {
 // findPixels decides whether the network can take the image's bytes: it can if only convolutions read the input.
 func (l *lowerer) findPixels() {
 	m := l.m
+	if l.floatInput() {
+		return
+	}
 	if m.Tensors[m.Input].Shape[3] != 3 {
 		l.note("the input has %d channels, not 3: it is quantized from normalised values", m.Tensors[m.Input].Shape[3])
 		return
@@ -142,14 +160,17 @@ func (l *lowerer) operator(i int, op *format.Op) error {
 	if len(op.Inputs) == 0 || len(op.Outputs) == 0 {
 		return errors.New("an operator without inputs or outputs")
 	}
+	if at(l.mix.float, i) {
+		return l.float(op)
+	}
 	switch op.Kind {
 	case format.OpConv2D, format.OpDepthwiseConv2D:
-		return l.convolution(op)
+		return l.convolution(i, op)
 	case format.OpFullyConnected:
 		if l.isClassifier(op) {
 			return l.head(op)
 		}
-		return l.fullyConnected(op)
+		return l.fullyConnected(i, op)
 	case format.OpCAMHead:
 		return l.head(op)
 	case format.OpAdd, format.OpMul:
@@ -226,8 +247,10 @@ func (l *lowerer) input(t int) (int, grid, error) {
 		return 0, grid{}, fmt.Errorf("constant %q in place of an activation: fold it into a neighbouring convolution before quantization", src.Name)
 	case !l.c.watch[t]:
 		return 0, grid{}, fmt.Errorf("tensor %q, a softmax or a class map, is no int8 tensor and can only be an output", src.Name)
-	case l.index[t] < 0:
+	case l.index[t] < 0 && l.real[t] < 0:
 		return 0, grid{}, fmt.Errorf("tensor %q is read before it is made", src.Name)
+	case l.index[t] < 0:
+		l.round(t)
 	}
 	return l.index[t], l.grids[t], nil
 }

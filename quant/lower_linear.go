@@ -37,6 +37,7 @@ func (l *lowerer) constants(op *format.Op) (*layer, []int, error) {
 
 // finish quantizes ly and reports it.
 func (l *lowerer) finish(op *format.Op, ly *layer) (*quantized, error) {
+	ly.found = l.c.search(op, ly, l.pixels)
 	res, err := ly.quantize(l.o.Threads)
 	if err != nil {
 		return nil, err
@@ -72,7 +73,7 @@ func (l *lowerer) padBytes() []int8 {
 	return out
 }
 
-func (l *lowerer) convolution(op *format.Op) error {
+func (l *lowerer) convolution(i int, op *format.Op) error {
 	x, in, err := l.input(op.Inputs[0])
 	if err != nil {
 		return err
@@ -104,25 +105,54 @@ func (l *lowerer) convolution(op *format.Op) error {
 	if columns {
 		ly.w = transposeTaps(ly.w, shape[1], shape[2], ly.in)
 	}
-	res, err := l.finish(op, ly)
+	e := &linearOp{op: op, x: x, shape: shape, inFileOrder: func(q []int8) []int8 {
+		switch {
+		case depthwise:
+			return transpose(q, ly.out, ly.taps)
+		case columns:
+			return transposeTaps(q, shape[2], shape[1], ly.in)
+		}
+		return q
+	}}
+	if pixels && op.Attr.Pad != [4]int{} {
+		e.padding = l.padBytes()
+	}
+	return l.linear(i, e, ly)
+}
+
+// linearOp is how a layer is written to the file.
+type linearOp struct {
+	op          *format.Op
+	x           int // the tensor that it reads
+	shape       []int
+	inFileOrder func(q []int8) []int8
+	padding     []int8 // nil for the zero point
+}
+
+// linear quantizes a layer and emits it.
+func (l *lowerer) linear(i int, e *linearOp, ly *layer) error {
+	if at(l.mix.fine, i) {
+		return l.inTwoParts(e, ly)
+	}
+	res, err := l.finish(e.op, ly)
 	if err != nil {
 		return err
 	}
-	q := res.q
-	switch {
-	case depthwise:
-		q = transpose(q, ly.out, ly.taps)
-	case columns:
-		q = transposeTaps(q, shape[2], shape[1], ly.in)
-	}
-	inputs := append([]int{x}, l.linearConstants(op, res, shape, q)...)
-	if pixels && op.Attr.Pad != [4]int{} {
-		inputs = append(inputs, l.constI8(op.Name+".pad", []int{3}, l.padBytes()))
-	}
-	a := op.Attr
+	y := e.op.Outputs[0]
+	a := e.op.Attr
 	a.QLo, a.QHi = l.grids[y].clamp(a.ClampLo, a.ClampHi)
-	l.emit(op, op.Kind, inputs, []int{l.activation(y)}, a)
+	inputs := l.linearInputs(e, res)
+	l.emit(e.op, e.op.Kind, inputs, []int{l.activation(y)}, a)
 	return nil
+}
+
+// linearInputs adds a layer's constants and returns all of its inputs.
+func (l *lowerer) linearInputs(e *linearOp, res *quantized) []int {
+	inputs := append([]int{e.x}, l.linearConstants(e.op, res, e.shape, e.inFileOrder(res.q))...)
+	if e.padding != nil {
+		inputs = append(inputs, l.constI8(e.op.Name+".pad", []int{3}, e.padding))
+	}
+	return inputs
 }
 
 // linearConstants adds weights, bias and multipliers and returns their indices.
@@ -160,7 +190,7 @@ func transpose[T any](v []T, rows, cols int) []T {
 	return out
 }
 
-func (l *lowerer) fullyConnected(op *format.Op) error {
+func (l *lowerer) fullyConnected(i int, op *format.Op) error {
 	x, in, err := l.input(op.Inputs[0])
 	if err != nil {
 		return err
@@ -174,14 +204,7 @@ func (l *lowerer) fullyConnected(op *format.Op) error {
 	if mean := l.c.tensors[op.Inputs[0]].means(); mean != nil {
 		ly.mean = slices.Repeat(mean, ly.in/len(mean)) // the vector is H, W, C
 	}
-	res, err := l.finish(op, ly)
-	if err != nil {
-		return err
-	}
-	a := op.Attr
-	a.QLo, a.QHi = l.grids[y].clamp(a.ClampLo, a.ClampHi)
-	l.emit(op, op.Kind, append([]int{x}, l.linearConstants(op, res, shape, res.q)...), []int{l.activation(y)}, a)
-	return nil
+	return l.linear(i, &linearOp{op: op, x: x, shape: shape, inFileOrder: func(q []int8) []int8 { return q }}, ly)
 }
 
 // isClassifier reports whether a fully connected layer is the network's last word on one vector of channels. Eight bits

@@ -17,7 +17,7 @@ func lowered(t *testing.T, m *format.Model, imgs [][]float64, o Options) (*forma
 	if err != nil {
 		t.Fatal(err)
 	}
-	q, rep, err := lower(calibrated(t, simplify(m), imgs), o)
+	q, rep, err := lower(calibrated(t, simplify(m), imgs), o, mixture{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -324,7 +324,7 @@ func TestErrors(t *testing.T) {
 	m := localizer(t, 1)
 	c := calibrated(t, m, images(32, 1, 1))
 	c.tensors[m.Ops[2].Outputs[0]] = observer{}
-	if _, _, err := lower(c, Options{}); err == nil || !strings.Contains(err.Error(), "never observed") {
+	if _, _, err := lower(c, Options{}, mixture{}); err == nil || !strings.Contains(err.Error(), "never observed") {
 		t.Errorf("unobserved: %v", err)
 	}
 	q, _ := lowered(t, m, images(32, 1, 1), Options{})

@@ -82,6 +82,15 @@ func (o Options) describe(used, available int) string {
 		fmt.Fprintf(&b, ", %d images", used)
 	}
 	fmt.Fprintf(&b, ", %s weights, corrected biases", o.Weights)
+	for _, p := range o.Int16 {
+		fmt.Fprintf(&b, ", int16 for %s", p)
+	}
+	if o.KeepScales {
+		b.WriteString(", no equalization")
+	}
+	if o.KeepOrder {
+		b.WriteString(", no reordering")
+	}
 	return b.String()
 }
 

@@ -17,17 +17,34 @@ func Quantize(ctx context.Context, m *format.Model, src Source, o Options) (*for
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := checkFloat(m); err != nil {
+	p, err := prepare(ctx, m, src, o)
+	if err != nil {
 		return nil, nil, err
+	}
+	return p.lower(o, mixture{})
+}
+
+// prepared is a float model whose channels suit int8, with what was observed of it.
+type prepared struct {
+	c         *calibration
+	scaled    []equalized
+	reordered int
+}
+
+// prepare does what comes before the choice of grids.
+func prepare(ctx context.Context, m *format.Model, src Source, o Options) (*prepared, error) {
+	if err := checkFloat(m); err != nil {
+		return nil, err
 	}
 	if err := format.Validate(m); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if src == nil || src.Len() == 0 {
-		return nil, nil, errors.New("quant: no calibration images; int8 needs at least one, a hundred are better")
+		return nil, errors.New("quant: no calibration images; int8 needs at least one, a hundred are better")
 	}
+	p := &prepared{}
 	m = simplify(m)
-	var scaled []equalized
+	var err error
 	if !o.KeepScales && equalizable(m) {
 		survey := o
 		survey.Images = min(len(o.selection(src.Len())), surveyImages)
@@ -38,25 +55,26 @@ func Quantize(ctx context.Context, m *format.Model, src Source, o Options) (*for
 			survey.Progress = func(done, total int) { progress(done, extra+len(o.selection(src.Len()))) }
 			o.Progress = func(done, total int) { progress(extra+done, extra+total) }
 		}
-		if m, scaled, err = withEvenChannels(ctx, m, src, survey); err != nil {
-			return nil, nil, err
+		if m, p.scaled, err = withEvenChannels(ctx, m, src, survey); err != nil {
+			return nil, err
 		}
 	}
-	reordered := 0
 	if !o.KeepOrder && o.Weights == PairSafe {
-		m, reordered = reorder(m)
+		m, p.reordered = reorder(m)
 	}
-	c, err := calibrate(ctx, m, src, o)
-	if err != nil {
-		return nil, nil, err
-	}
-	q, rep, err := lower(c, o)
+	p.c, err = calibrate(ctx, m, src, o)
+	return p, err
+}
+
+// lower makes the quantized model and its report.
+func (p *prepared) lower(o Options, mix mixture) (*format.Model, *Report, error) {
+	q, rep, err := lower(p.c, o, mix)
 	if err != nil {
 		return nil, nil, err
 	}
 	rep.sumUp()
-	rep.Reordered = reordered
-	for _, e := range scaled {
+	rep.Reordered = p.reordered
+	for _, e := range p.scaled {
 		rep.Equalized = append(rep.Equalized, EqualizedTensor{e.tensor, e.gain})
 	}
 	return q, rep, nil

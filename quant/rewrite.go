@@ -90,13 +90,7 @@ func (r *rewriter) put(op *format.Op, f *filters) {
 		w = transpose(w, f.out, f.taps)
 	}
 	old := r.m.Tensors[op.Inputs[1]]
-	run := old.Shape[3]
-	stored := make([]float32, 0, len(w)/run*pad4(run))
-	for k := 0; k < len(w); k += run {
-		stored = append(stored, w[k:k+run]...)
-		stored = append(stored, make([]float32, pad4(run)-run)...)
-	}
-	op.Inputs[1] = r.constant(old.Name, old.Shape, stored)
+	op.Inputs[1] = r.constant(old.Name, old.Shape, paddedF32(w, old.Shape[3]))
 	if f.bias != nil {
 		old := r.m.Tensors[op.Inputs[2]]
 		op.Inputs[2] = r.constant(old.Name, old.Shape, f.bias)

@@ -17,14 +17,18 @@ func (l *lowerer) wideGroups() ([]bool, error) {
 			}
 		}
 		if !used {
-			return nil, fmt.Errorf("quant: no activation, and no operator, fits %q of the int16 patterns; 'inspect' of the float model lists their names", pattern)
+			return nil, &PatternError{"int16 patterns", []string{pattern}}
 		}
 	}
-	// What has no int16 form keeps its neighbours in int8; so does the input.
+	for t := range l.m.Tensors {
+		if at(l.mix.wide, t) {
+			wide[l.groups.root(t)] = true
+		}
+	}
 	wide[l.groups.root(l.m.Input)] = false
 	for i := range l.m.Ops {
 		op := &l.m.Ops[i]
-		if op.Kind != format.OpNormalize && (op.Kind != format.OpUnary || op.Attr.Func != format.FuncPReLU) {
+		if at(l.mix.float, i) || hasInt16(op) {
 			continue
 		}
 		for _, t := range []int{op.Inputs[0], op.Outputs[0]} {
@@ -35,4 +39,19 @@ func (l *lowerer) wideGroups() ([]bool, error) {
 		}
 	}
 	return wide, nil
+}
+
+// hasInt16 says whether an operator may read and write int16.
+func hasInt16(op *format.Op) bool {
+	return op.Kind != format.OpNormalize && (op.Kind != format.OpUnary || op.Attr.Func != format.FuncPReLU)
+}
+
+// A PatternError says that patterns of the options fit no name in the model.
+type PatternError struct {
+	What     string // the option
+	Patterns []string
+}
+
+func (e *PatternError) Error() string {
+	return fmt.Sprintf("quant: no activation, and no operator, fits %q of the %s; 'inspect' of the float model lists their names", e.Patterns, e.What)
 }
