@@ -37,6 +37,8 @@ type convertCmd struct {
 	Percentile float64  `default:"100" placeholder:"P" help:"Short for --method percentile:P."`
 	Weights    string   `name:"weights" enum:"pair-safe,full" default:"pair-safe" help:"int8 weights: pair-safe runs fastest on x86, full is a little more accurate (${default})."`
 
+	mixedFlags `embed:""`
+
 	Equalize bool `default:"true" negatable:"" help:"Even out the ranges of an activation's channels between layers (on)."`
 	Reorder  bool `default:"true" negatable:"" help:"Choose the order of channels in which pair-safe weights lose least (on)."`
 
@@ -123,6 +125,8 @@ func (c *convertCmd) check() error {
 		return usage(needsImages)
 	case len(c.Int16) > 0 && c.Calibrate == "":
 		return usage("--int16 chooses among activations that are calibrated: it needs --calibrate")
+	case c.MaxLoss != "" && c.Calibrate == "":
+		return usage("--max-loss is met with images: it needs --calibrate")
 	case slices.Contains(c.Int16, ""):
 		return usage("--int16 takes the name of an activation, as in '_blocks.3.*'")
 	case c.Precision != "int8" && c.Calibrate != "":
@@ -143,6 +147,9 @@ func (c *convertCmd) check() error {
 		return usage("--threads %d: 0 to %d", c.Threads, runtime.MaxThreads)
 	}
 	if _, err := c.ranges(); err != nil {
+		return err
+	}
+	if err := c.mixedFlags.check(); err != nil {
 		return err
 	}
 	for i := range c.Mean {
@@ -227,10 +234,11 @@ func (c *convertCmd) quantize(e *env, m *format.Model) (*format.Model, []string,
 	if c.Weights == "full" {
 		o.Weights = quant.Full
 	}
-	step, end := progress(e.err, "calibrating")
-	o.Progress = step
-	q, report, err := quant.Quantize(e.ctx, m, src, o)
-	end()
+	q, report, err := c.quantized(e, m, src, o)
+	var unused *quant.PatternError
+	if errors.As(err, &unused) {
+		return nil, nil, usage("%v", err)
+	}
 	if err != nil {
 		return nil, nil, badModel(err)
 	}
@@ -238,6 +246,20 @@ func (c *convertCmd) quantize(e *env, m *format.Model) (*format.Model, []string,
 		fmt.Fprintf(e.err, "pair-safe weights lose %.2f dB against full ones on average, %.2f dB at worst\n", report.PairLoss, report.PairLossWorst)
 	}
 	return q, report.Notes, nil
+}
+
+func (c *convertCmd) quantized(e *env, m *format.Model, src quant.Source, o quant.Options) (*format.Model, *quant.Report, error) {
+	if c.MaxLoss != "" {
+		out, err := c.mixed(e, m, src, o)
+		if err != nil {
+			return nil, nil, err
+		}
+		return out.Model, out.Report, nil
+	}
+	step, end := progress(e.err, "calibrating")
+	defer end()
+	o.Progress = step
+	return quant.Quantize(e.ctx, m, src, o)
 }
 
 // report says on one line what was written, as it reads back.

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestConvertMixed: a target that plain int8 misses is met, and what that cost is said; one that cannot be met leaves no file; a
+// pattern that fits nothing is the user's mistake.
+func TestConvertMixed(t *testing.T) {
+	dir := t.TempDir()
+	checkpoint := filepath.Join("..", "..", "convert", "testdata", "mobilenet.pth")
+	photos := filepath.Join("..", "..", "testdata", "photos")
+	target := filepath.Join(dir, "m.rfga")
+	convert := []string{"convert", checkpoint, "-o", target, "--input-size", "64", "--calibrate", photos}
+	bitIdentical := func() bool {
+		out, _ := expect(t, exitOK, "inspect", "--json", target)
+		var d description
+		decode(t, out, &d)
+		if !strings.Contains(d.Provenance.Calibration, "held-out") {
+			t.Errorf("calibration %q", d.Provenance.Calibration)
+		}
+		return d.BitIdentical
+	}
+	_, log := expect(t, exitModel, append(convert, "--max-loss", "1e-9", "--metric", "map")...)
+	if !strings.Contains(log, "cannot be brought to") || !strings.Contains(log, "--allow-fp16") || !strings.Contains(log, "weights of ") {
+		t.Errorf("a target out of reach: %s", log)
+	}
+	if _, err := os.Stat(target); err == nil {
+		t.Error("a file was written that does not meet the target")
+	}
+	_, log = expect(t, exitOK, append(convert, "--max-loss", "3%", "--metric", "map")...)
+	if !strings.Contains(log, "one inference here") || !strings.Contains(log, "int16") || !bitIdentical() {
+		t.Errorf("a target within reach: %s", log)
+	}
+	_, log = expect(t, exitOK, append(convert, "--max-loss", "0.005", "--metric", "map", "--allow-fp16")...)
+	if !strings.Contains(log, "not the same bits") || bitIdentical() {
+		t.Errorf("with fp16: %s", log)
+	}
+	if out, _ := expect(t, exitOK, "inspect", target); !strings.Contains(out, "not bit-identical") {
+		t.Errorf("inspect: %s", out)
+	}
+	for _, flag := range []string{"--int16=nothing*", "--method-for=nothing=mse"} {
+		if _, log := expect(t, exitUsage, append(convert, flag)...); !strings.Contains(log, "nothing") {
+			t.Errorf("%s: %s", flag, log)
+		}
+	}
+	expect(t, exitOK, append(convert, "--int16", "*", "--no-equalize")...)
+	if out, _ := expect(t, exitOK, "inspect", target); !strings.Contains(out, "int16 for *, no equalization") {
+		t.Errorf("the flags are not in the file: %s", out)
+	}
+}
