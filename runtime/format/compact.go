@@ -23,6 +23,7 @@ func Compact(m *Model) *Model {
 
 	out := *m
 	out.Tensors = nil
+	out.Quality = nil // it is about other indices
 	index := make([]int, len(m.Tensors))
 	for i, t := range m.Tensors {
 		index[i] = len(out.Tensors)

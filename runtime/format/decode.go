@@ -21,8 +21,11 @@ func decode(b []byte, verify bool) (*Model, *Info, error) {
 	}
 	m := &Model{Exact: binary.LittleEndian.Uint32(b[offFlags:])&flagExact != 0}
 	d := decoder{m: m, info: info}
-	for i, read := range [numSections]func(*reader){d.meta, d.labels, d.provenance, d.tensors, d.ops, d.data} {
+	for i, read := range [maxKnown]func(*reader){d.meta, d.labels, d.provenance, d.tensors, d.ops, d.data, d.quality} {
 		s := sections[i]
+		if s.Name == "" {
+			continue // only an optional one can be absent
+		}
 		r := &reader{section: s.Name, b: b[s.Offset : s.Offset+s.Size : s.Offset+s.Size]}
 		read(r)
 		if r.err == nil && r.pos != len(r.b) {
@@ -51,10 +54,10 @@ func decode(b []byte, verify bool) (*Model, *Info, error) {
 }
 
 // decodeFrame checks the header, the digest, the section directory and the padding between sections, and returns the
-// sections of version 1.
-func decodeFrame(b []byte, verify bool) (*Info, [numSections]Section, error) {
-	var known [numSections]Section
-	fail := func(section, format string, args ...any) (*Info, [numSections]Section, error) {
+// sections of version 1; an optional one that is absent has no name.
+func decodeFrame(b []byte, verify bool) (*Info, [maxKnown]Section, error) {
+	var known [maxKnown]Section
+	fail := func(section, format string, args ...any) (*Info, [maxKnown]Section, error) {
 		return nil, known, failf(section, format, args...)
 	}
 	if !Sniff(b) {
@@ -122,6 +125,11 @@ func decodeFrame(b []byte, verify bool) (*Info, [numSections]Section, error) {
 			}
 			known[next] = s
 			next++
+		case next == numSections && id == sectionIDs[secQuality]:
+			if flags != 0 {
+				return fail("directory", "%s has flags %#x: want 0", id, flags)
+			}
+			known[secQuality] = s
 		case slices.Contains(sectionIDs[:], id):
 			return fail("directory", "%s is out of order", id)
 		case flags != 0:

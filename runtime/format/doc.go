@@ -39,8 +39,8 @@
 //	     8  u64     offset of the section in the file
 //	    16  u64     size of the section in bytes, without padding
 //
-// The sections of version 1 are META, LABL, PROV, TENS, OPER and DATA, in this order, all required and each ending exactly
-// with its last record.
+// The sections of version 1 are META, LABL, PROV, TENS, OPER and DATA, in this order, all required, and (1.1) perhaps behind them
+// QUAL, which is not required. Each ends exactly with its last record.
 //
 // # META: the model
 //
@@ -238,6 +238,33 @@
 //
 // In the order of their tensors, each at the first multiple of 64 (from the beginning of the section, and so of the file) at
 // or after the end of the one before it, with zeros between. The section ends with the last one's data.
+//
+// # QUAL: what quantization cost
+//
+// (1.1) For people; absent unless the converter was asked to measure it. Ratios are signal-to-noise ratios in decibels against the
+// float network, -200 to 200; shares are 0 to 1; no number is NaN or infinite.
+//
+//	u32  number of images it was measured on, 1 to 2^31-1
+//	u32  of how many the most probable class was compared: none, or all
+//	u32  of how many of these it was the same one
+//	u32  of how many images the float network's class maps were compared
+//	f32  mean correlation of these maps, -1 to 1; f32 mean overlap (IoU) of the boxes, 0 to 1; both 0 if that number is 0
+//	u32  number of activations, 0 to 16384; then for each, by ascending tensor:
+//	       u32  tensor, an activation
+//	       f32  ratio of the network up to here; f32 of this layer with the float network's inputs; f32 of rounding alone
+//	       f32  cosine, -1 to 1
+//	       f32  share of the values below the grid's low end; f32 above its high end
+//	       f32  least, f32 greatest of the float values
+//	       f32  share in the error of the outputs, 0 if that was not measured
+//	       u32  the channel with the largest magnitude
+//	       f32  that magnitude over that of the median channel; 0 if the median is 0
+//	       u8   1 if the grid ends on purpose where the functions that read the activation no longer change, else 0
+//	       u8   32 times: how many values lie on each 32nd part of the grid: 0 for none, else
+//	            1 + round(254*(1 + log10(share)/9)), shares below 1e-9 counting as that
+//	u32  number of weights, 0 to 16384; then for each, by ascending tensor:
+//	       u32  tensor, of role 2
+//	       f32  ratio of the weights as stored; f32 without the rule of pairs (see kernels)
+//	       u32  output channel with the lowest ratio; f32 its ratio
 //
 // # Exactness
 //

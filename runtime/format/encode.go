@@ -33,7 +33,11 @@ func Encode(w io.Writer, m *Model) error {
 func layOut(g *graph) [][]byte {
 	var zeros [alignment]byte
 	m := g.m
-	head := make([]byte, headerSize+numSections*entrySize)
+	count := numSections
+	if m.Quality != nil {
+		count++
+	}
+	head := make([]byte, headerSize+count*entrySize)
 	parts := [][]byte{head}
 	pos := uint64(len(head))
 	add := func(b []byte) {
@@ -42,14 +46,18 @@ func layOut(g *graph) [][]byte {
 	}
 	pad := func() { add(zeros[:alignUp(pos)-pos]) }
 
-	for i, write := range [numSections]func() []byte{
+	for i, write := range [maxKnown]func() []byte{
 		func() []byte { return encodeMeta(m) },
 		func() []byte { return encodeLabels(m) },
 		func() []byte { return encodeProvenance(m) },
 		func() []byte { return encodeTensors(g) },
 		func() []byte { return encodeOps(m) },
 		nil, // constants
+		func() []byte { return encodeQuality(m.Quality) },
 	} {
+		if i == count {
+			break
+		}
 		pad()
 		start := pos
 		if i == secData {
@@ -64,7 +72,9 @@ func layOut(g *graph) [][]byte {
 		}
 		e := head[headerSize+i*entrySize:]
 		copy(e, sectionIDs[i])
-		binary.LittleEndian.PutUint32(e[4:], flagRequired)
+		if i < numSections {
+			binary.LittleEndian.PutUint32(e[4:], flagRequired)
+		}
 		binary.LittleEndian.PutUint64(e[8:], start)
 		binary.LittleEndian.PutUint64(e[16:], pos-start)
 	}
@@ -73,7 +83,7 @@ func layOut(g *graph) [][]byte {
 	copy(head, magic)
 	binary.LittleEndian.PutUint16(head[offMajor:], Major)
 	binary.LittleEndian.PutUint16(head[offMinor:], uint16(minorOf(m)))
-	binary.LittleEndian.PutUint32(head[offSections:], numSections)
+	binary.LittleEndian.PutUint32(head[offSections:], uint32(count))
 	binary.LittleEndian.PutUint64(head[offSize:], pos)
 	if g.exact {
 		binary.LittleEndian.PutUint32(head[offFlags:], flagExact)

@@ -112,7 +112,7 @@ func TestIndependentReader(t *testing.T) {
 	if err != nil {
 		t.Skip("no python3 to run testdata/read_rfga.py: ", err)
 	}
-	for _, m := range []*Model{sample(t, F32), sample(t, I8), chain(t, 9, F32, 5, OpConv2D, OpQuantize, OpRFGA, OpDequantize)} {
+	for _, m := range []*Model{sample(t, F32), sample(t, I8), chain(t, 9, F32, 5, OpConv2D, OpQuantize, OpRFGA, OpDequantize), measured(t, sample(t, I8))} {
 		path := filepath.Join(t.TempDir(), "m.rfga")
 		if err := WriteFile(path, m); err != nil {
 			t.Fatal(err)
@@ -145,6 +145,13 @@ func TestIndependentReader(t *testing.T) {
 	}
 }
 
+func barsOf(b [QualityBars]uint8) (out []int) {
+	for _, v := range b {
+		out = append(out, int(v))
+	}
+	return out
+}
+
 // plain is a model in the words of the specification, floats as their bits.
 func plain(m *Model) any {
 	type object = map[string]any
@@ -162,6 +169,18 @@ func plain(m *Model) any {
 		"pre":        []int{m.Pre.Width, m.Pre.Height, m.Pre.Resize, int(m.Pre.Rule), int(m.Pre.Order)},
 		"mean":       bits(m.Pre.Mean[:]...), "std": bits(m.Pre.Std[:]...),
 		"norm": m.Loc.Norm, "threshold": math.Float32bits(m.Loc.Threshold)}
+	if q := m.Quality; q != nil {
+		var activations, weights []any
+		for _, a := range q.Activations {
+			activations = append(activations, []any{a.Tensor, bits(a.SNR, a.Own, a.Grid, a.Cosine, a.Low, a.High, a.Min, a.Max, a.Share), a.Channel,
+				math.Float32bits(a.ChannelFactor), a.Cut, list(barsOf(a.Bars))})
+		}
+		for _, w := range q.Weights {
+			weights = append(weights, []any{w.Tensor, bits(w.SNR, w.Full), w.Channel, math.Float32bits(w.ChannelSNR)})
+		}
+		o["quality"] = object{"images": []int{q.Images, q.Classified, q.Agreed, q.Located}, "outputs": bits(q.Correlation, q.IoU),
+			"activations": activations, "weights": weights}
+	}
 	var outputs, tensors, ops []any
 	for _, x := range m.Outputs {
 		outputs = append(outputs, []any{x.Name, x.Tensor, x.Flat})

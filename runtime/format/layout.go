@@ -40,10 +40,12 @@ const (
 	secTensors
 	secOps
 	secData
-	numSections
+	numSections // that every file has
+	secQuality  = numSections
+	maxKnown    = secQuality + 1
 )
 
-var sectionIDs = [numSections]string{"META", "LABL", "PROV", "TENS", "OPER", "DATA"}
+var sectionIDs = [maxKnown]string{"META", "LABL", "PROV", "TENS", "OPER", "DATA", "QUAL"}
 
 // Smallest records, from which a reader bounds counts before it allocates.
 const (

@@ -287,4 +287,6 @@ type Model struct {
 	// Exact is true when every operator is bit-identical on all machines: all are quantized, or quantize, dequantize or
 	// softmax. Encode derives it (DeriveExact) and Decode checks it.
 	Exact bool
+	// Quality is what quantization cost, nil if nobody measured it.
+	Quality *Quality
 }

@@ -122,6 +122,9 @@ var signatures = [...]signature{
 
 // minorOf is the lowest minor version that has all that a valid model uses.
 func minorOf(m *Model) int {
+	if m.Quality != nil {
+		return 1
+	}
 	for i := range m.Ops {
 		op := &m.Ops[i]
 		first := op.Kind > OpCAMHead || op.Attr.Func > FuncHardSwish || op.Kind == OpSoftmax && op.Attr.Func != 0 ||

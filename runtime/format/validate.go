@@ -64,7 +64,7 @@ func check(m *Model) (*graph, error) {
 			return nil, failf("", "%d %s: want 1 to %d", c.n, c.what, c.most)
 		}
 	}
-	steps := []func() error{g.checkTensors, g.checkWiring, g.checkData, g.checkOps, g.checkOutputs, g.checkImage, g.checkTexts}
+	steps := []func() error{g.checkTensors, g.checkWiring, g.checkData, g.checkOps, g.checkOutputs, g.checkImage, g.checkTexts, g.checkQuality}
 	for _, step := range steps {
 		if err := step(); err != nil {
 			return nil, err

@@ -141,8 +141,13 @@ def main(path):
     r = s["OPER"]
     m["ops"] = [operator(r) for _ in range(r.count(8192))]
     s["DATA"].pos = end
+    if "QUAL" in s:
+        r = s["QUAL"]
+        q = m["quality"] = {"images": r.get("I", 4), "outputs": r.get("I", 2)}
+        q["activations"] = [[r.u32(), r.get("I", 9), r.u32(), r.u32(), bool(r.u8()), r.get("B", 32)] for _ in range(r.count(16384))]
+        q["weights"] = [[r.u32(), r.get("I", 2), r.u32(), r.u32()] for _ in range(r.count(16384))]
     for name, r in s.items():
-        need(r.pos == len(r.data) or name not in ("META", "LABL", "PROV", "TENS", "OPER", "DATA"), name + " has bytes left")
+        need(r.pos == len(r.data) or name not in ("META", "LABL", "PROV", "TENS", "OPER", "DATA", "QUAL"), name + " has bytes left")
     json.dump(m, sys.stdout)
 
 
