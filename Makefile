@@ -2,6 +2,9 @@
 export GOTOOLCHAIN := auto
 export CGO_ENABLED := 0
 
+# A Python with PyTorch, NumPy and Pillow: Debian's, with python3-torch and python3-pil.
+TORCH ?= /usr/bin/python3
+
 PHOTO ?= testdata/photos/panda.jpg
 
 # No target is a file.
@@ -43,9 +46,13 @@ fmt:
 	gofmt -w $$(git ls-files '*.go')
 
 onnx-zoo: ## export torchvision's classifiers and compare with ONNX Runtime, fp32 and int8: make onnx-zoo DIR=...
-	$(or $(TORCH),/usr/bin/python3) convert/onnx/testdata/zoo.py export $(or $(DIR),$(error DIR=... is missing))
+	$(TORCH) convert/onnx/testdata/zoo.py export $(or $(DIR),$(error DIR=... is missing))
 	$(or $(ORT),python3) convert/onnx/testdata/zoo.py run $(DIR)
 	RFGA_ONNX_MODELS=$(abspath $(DIR)) go test -count=1 -timeout 60m ./convert -run TestZoo -v
+
+recipe: build ## train CAM and RFGA alike and compare them, the table goes to OUT/table.md; hours: make recipe DATA=dir OUT=dir
+	PYTHON=$(TORCH) sh train/get_data.sh $(or $(DATA),$(error DATA=dir is missing))
+	$(TORCH) train/recipe.py $(DATA) $(or $(OUT),$(error OUT=dir is missing)) $(RECIPE_FLAGS)
 
 default-model: build ## rebuild defaultmodel/default.rfga from its published weights
 	sh defaultmodel/build/build.sh
