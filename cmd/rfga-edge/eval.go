@@ -24,6 +24,7 @@ type evalCmd struct {
 	At       *float64 `name:"at" placeholder:"T" help:"Also report the accuracy at this threshold, such as one chosen on other images (the nearest that is measured)."`
 	Ablate   bool     `help:"Measure the model also without each of the attention's parts in turn: views of channels, rows and columns, expansion, residual."`
 	JSON     bool     `name:"json" help:"Print one JSON object."`
+	Maps     string   `placeholder:"DIR" help:"Write the class maps, DIR/ID.npy (the id's extension replaced), which --npy measures again."`
 	CSV      string   `name:"csv" placeholder:"FILE" help:"Write a line an image."`
 	Worst    string   `placeholder:"DIR" help:"Draw the images with the worst boxes into DIR."`
 	WorstN   int      `name:"worst-n" default:"20" placeholder:"N" help:"How many (${default})."`
@@ -104,8 +105,8 @@ func (ev *evaluation) check() error {
 		}
 	}
 	switch {
-	case c.Ablate && (c.Npy != "" || c.CSV != "" || c.Worst != "" || c.Plot != ""):
-		return usage("--ablate measures several variants of a model: it goes with none of --npy, --csv, --worst and --plot")
+	case c.Ablate && (c.Npy != "" || c.Maps != "" || c.CSV != "" || c.Worst != "" || c.Plot != ""):
+		return usage("--ablate measures several variants of a model: it goes with none of --npy, --maps, --csv, --worst and --plot")
 	case c.Npy != "" && c.Model != "":
 		return usage("either a model or --npy: maps made elsewhere need no model")
 	case c.At != nil && !(*c.At >= 0 && *c.At <= 1):

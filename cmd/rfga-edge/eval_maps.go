@@ -4,15 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	rfgaedge "github.com/rfga-edge/rfga-edge"
 	"github.com/rfga-edge/rfga-edge/cmd/rfga-edge/internal/npy"
+	"github.com/rfga-edge/rfga-edge/cmd/rfga-edge/internal/outdir"
 	"github.com/rfga-edge/rfga-edge/cmd/rfga-edge/internal/wsol"
 	"github.com/rfga-edge/rfga-edge/frame"
 	"github.com/rfga-edge/rfga-edge/runtime"
@@ -106,11 +109,34 @@ func (m *classMap) name(logits []float32, right []int) {
 	}
 }
 
+// write writes the map as DIR/ID.npy, the id's extension replaced.
+func (m *classMap) write(dir, id string) error {
+	name := filepath.FromSlash(strings.TrimSuffix(id, path.Ext(id)) + ".npy")
+	if !filepath.IsLocal(name) {
+		return badInput(fmt.Errorf("image %s: its map would lie outside of %s", id, dir))
+	}
+	to := filepath.Join(dir, name)
+	if err := os.MkdirAll(filepath.Dir(to), 0o777); err != nil {
+		return badIO(err)
+	}
+	return badIO(outdir.WriteFile(to, func(out io.Writer) error {
+		w, err := npy.NewWriter(out, []int{m.h, m.w})
+		if err != nil {
+			return err
+		}
+		pix := make([]float32, len(m.pix))
+		for i, v := range m.pix {
+			pix[i] = float32(v)
+		}
+		return errors.Join(w.Write(pix), w.Close())
+	}))
+}
+
 // openImage reads an image of the data set: as it is stored, which is how the field's programs read it, or turned as its EXIF
 // data say where image_sizes.txt has the size that it then has.
 func openImage(dir string, item *wsol.Item) (*frame.Image, error) {
-	path := filepath.Join(dir, filepath.FromSlash(item.ID))
-	img, orientation, err := source{name: path}.decodeStored(nil)
+	file := filepath.Join(dir, filepath.FromSlash(item.ID))
+	img, orientation, err := source{name: file}.decodeStored(nil)
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +145,7 @@ func openImage(dir string, item *wsol.Item) (*frame.Image, error) {
 		img = img.Upright(orientation)
 	}
 	if turned() {
-		return nil, badInput(fmt.Errorf("%s is %dx%d, but image_sizes.txt has %dx%d, which nothing in the picture explains", path, img.W, img.H, item.Width, item.Height))
+		return nil, badInput(fmt.Errorf("%s is %dx%d, but image_sizes.txt has %dx%d, which nothing in the picture explains", file, img.W, img.H, item.Width, item.Height))
 	}
 	return img, nil
 }
@@ -151,15 +177,15 @@ func (n *npyMaps) make(ctx context.Context, item *wsol.Item, out *classMap) erro
 
 // open finds the map of an id: ID.npy, or the id with its extension replaced.
 func (n *npyMaps) open(id string) (*npy.File, error) {
-	path := filepath.Join(n.dir, filepath.FromSlash(id)+".npy")
-	f, err := npy.Open(path)
+	file := filepath.Join(n.dir, filepath.FromSlash(id)+".npy")
+	f, err := npy.Open(file)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return f, err
 	}
-	short := strings.TrimSuffix(path, filepath.Ext(id)+".npy") + ".npy"
+	short := strings.TrimSuffix(file, filepath.Ext(id)+".npy") + ".npy"
 	f, err = npy.Open(short)
 	if errors.Is(err, fs.ErrNotExist) {
-		err = &os.PathError{Op: "open", Path: path + " or " + short, Err: fs.ErrNotExist}
+		err = &os.PathError{Op: "open", Path: file + " or " + short, Err: fs.ErrNotExist}
 	}
 	return f, err
 }

@@ -240,6 +240,34 @@ func TestEvalAblate(t *testing.T) {
 	expect(t, exitUsage, append([]string{"eval", whole, "--ablate", "--plot", filepath.Join(dir, "x.svg")}, args...)...)
 }
 
+// TestEvalMaps measures the maps that were written like those they were made from.
+func TestEvalMaps(t *testing.T) {
+	dir := t.TempDir()
+	model, data := colours(t, dir), coloured(t, dir)
+	classes, maps := file(t, filepath.Join(dir, "map.csv"), "7,0\n9,2\n"), filepath.Join(dir, "maps")
+	want := scores(t, model, "--data", data, "--classes", classes, "--maps", maps)
+	if got := names(t, maps); got != "b.npy r.npy" {
+		t.Errorf("maps: %s", got)
+	}
+	got := scores(t, "--data", data, "--npy", maps)
+	for p := range want {
+		for _, m := range []string{"MaxBoxAcc30", "MaxBoxAcc50", "MaxBoxAcc70", "thresholds"} {
+			if a, b := fmt.Sprint(got[p][m]), fmt.Sprint(want[p][m]); a != b {
+				t.Errorf("%s, %s: %s, the model itself gives %s", p, m, a, b)
+			}
+		}
+	}
+	file(t, filepath.Join(data, "image_ids.txt"), "../x/r.png\n")
+	photo(t, filepath.Join(dir, "x", "r.png"), image.Rect(0, 0, 9, 9), red)
+	args := []string{"eval", model, "--data", data, "--images", filepath.Join(dir, "x"), "--maps", maps}
+	file(t, filepath.Join(data, "class_labels.txt"), "../x/r.png,0\n")
+	file(t, filepath.Join(data, "image_sizes.txt"), "../x/r.png,160,120\n")
+	file(t, filepath.Join(data, "localization.txt"), "../x/r.png,0,0,8,8\n")
+	if _, stderr := expect(t, exitInput, args...); !strings.Contains(stderr, "outside") {
+		t.Errorf("an id that leads out of the folder: %s", stderr)
+	}
+}
+
 func TestEvalAt(t *testing.T) {
 	dir := t.TempDir()
 	model, data := colours(t, dir), coloured(t, dir)

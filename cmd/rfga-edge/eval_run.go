@@ -91,6 +91,11 @@ func (w *evalWorker) image(ctx context.Context, i int) error {
 	if err := w.maps.make(ctx, item, &w.m); err != nil {
 		return err
 	}
+	if dir := w.ev.cmd.Maps; dir != "" {
+		if err := w.m.write(dir, item.ID); err != nil {
+			return err
+		}
+	}
 	for _, t := range w.tallies {
 		t.Name(w.m.naming)
 	}
