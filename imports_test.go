@@ -73,6 +73,25 @@ func TestImportsGoOneWay(t *testing.T) {
 	}
 }
 
+// TestNoNetwork keeps HTTP and TLS out of what cameras and plugins embed.
+func TestNoNetwork(t *testing.T) {
+	for _, pattern := range []string{".", "./plugin", "./plugin/guest", "./plugin/wasinn", "./plugin/module"} {
+		cmd := exec.Command("go", "list", "-deps", pattern)
+		if pattern == "./plugin/module" { // it has files for WebAssembly alone
+			cmd.Env = append(cmd.Environ(), "GOOS=wasip1", "GOARCH=wasm")
+		}
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("go list %s: %v", pattern, err)
+		}
+		for path := range strings.FieldsSeq(string(out)) {
+			if path == "net/http" || path == "crypto/tls" {
+				t.Errorf("%s reaches %s", pattern, path)
+			}
+		}
+	}
+}
+
 // hasPrefix tells whether path is one of the trees or lies below one.
 func hasPrefix(trees []string, path string) bool {
 	for _, tree := range trees {

@@ -60,7 +60,9 @@ func Localizing(o LocalizeOptions) Option {
 type LocalizeOptions struct {
 	// TopK is the number of most probable classes to name; 0 is 1.
 	TopK int
-	// Classes are the ids of the classes to locate, probable or not. Nil locates those that TopK names.
+	// Locate is how many of the named classes to locate, the most probable first; 0 is all. Each costs a heat map.
+	Locate int
+	// Classes are the ids of the classes to locate instead, probable or not.
 	Classes []int
 	// MinP leaves out classes less probable than it, 0..1.
 	MinP float64
@@ -77,6 +79,8 @@ func (o *LocalizeOptions) check() error {
 	switch {
 	case o.TopK < 0:
 		return &OptionError{"TopK", fmt.Sprintf("%d is negative", o.TopK)}
+	case o.Locate < 0:
+		return &OptionError{"Locate", fmt.Sprintf("%d is negative", o.Locate)}
 	case !(o.MinP >= 0 && o.MinP <= 1):
 		return &OptionError{"MinP", fmt.Sprintf("%g is not in 0..1", o.MinP)}
 	case !(o.Threshold >= 0 && o.Threshold <= 1):

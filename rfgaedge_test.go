@@ -153,6 +153,9 @@ func TestLocalizeOptions(t *testing.T) {
 		near(t, r.Locations[0].Box, b, 12)
 		near(t, r.Locations[1].Box, a, 12)
 	}
+	if r := find(rfgaedge.LocalizeOptions{TopK: 3, Locate: 1}); len(r.Classes) != 3 || len(r.Locations) != 1 || r.Locations[0].Class != r.Classes[0] {
+		t.Errorf("with Locate 1 %+v", r)
+	}
 	if r := find(rfgaedge.LocalizeOptions{TopK: 99}); len(r.Classes) != 3 {
 		t.Errorf("with TopK beyond the classes %+v", r.Classes)
 	}
@@ -166,7 +169,7 @@ func TestLocalizeOptions(t *testing.T) {
 	if tight.X1-tight.X0 >= wide.X1-wide.X0 {
 		t.Errorf("threshold 0.95 gives %v, 0.02 %v", tight, wide)
 	}
-	for _, o := range []rfgaedge.LocalizeOptions{{TopK: -1}, {MinP: 1.5}, {MinP: math.NaN()}, {Threshold: -0.1}, {Threshold: math.NaN()}, {Classes: []int{3}}, {Classes: []int{-1}}} {
+	for _, o := range []rfgaedge.LocalizeOptions{{TopK: -1}, {Locate: -1}, {MinP: 1.5}, {MinP: math.NaN()}, {Threshold: -0.1}, {Threshold: math.NaN()}, {Classes: []int{3}}, {Classes: []int{-1}}} {
 		var e *rfgaedge.OptionError
 		if err := s.SetOptions(o); !errors.As(err, &e) {
 			t.Errorf("%+v: error %v", o, err)

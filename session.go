@@ -111,7 +111,10 @@ func (s *Session) Localize(ctx context.Context, f *Frame, r *Result) error {
 	s.name(r)
 	inferred := time.Now()
 	if s.options.Classes == nil {
-		for _, c := range r.Classes {
+		for i, c := range r.Classes {
+			if s.options.Locate > 0 && i == s.options.Locate {
+				break
+			}
 			if err := s.locate(r, c, f); err != nil {
 				return err
 			}

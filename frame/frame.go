@@ -159,6 +159,16 @@ func (f *Frame) Copy(buf []byte) (Frame, []byte) {
 	return to, buf
 }
 
+// RGB writes the whole frame to buf, which grows if it has to, as rows of red, green, blue side by side, and returns it. Chroma
+// is not interpolated. The frame has been checked.
+func (f *Frame) RGB(buf []byte) []byte {
+	buf = grow(buf, 3*f.Width*f.Height)
+	for y := range f.Height {
+		f.rgbRow(buf[3*y*f.Width:][:3*f.Width], y)
+	}
+	return buf
+}
+
 // Check returns a *FrameError if the frame's size, format, strides or planes do not fit together.
 func (f *Frame) Check() error {
 	if f.Width < 1 || f.Height < 1 || f.Width > MaxSide || f.Height > MaxSide {

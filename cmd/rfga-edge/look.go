@@ -10,7 +10,7 @@ import (
 // lookFlags are the flags of verbs that look for things: which model, what for, and with how many threads.
 type lookFlags struct {
 	Model     string   `short:"m" placeholder:"M.rfga" help:"Model; without it the one built in."`
-	TopK      int      `name:"topk" default:"1" placeholder:"K" help:"Name and locate the K most probable classes (${default})."`
+	TopK      int      `name:"topk" default:"${topk}" placeholder:"K" help:"Name and locate the K most probable classes (${default})."`
 	Threshold *float64 `placeholder:"T" help:"Share of the heat map's maximum above which a place belongs to the object, 0 to 1; without it the model's own."`
 	Multi     bool     `help:"One box for every separate warm region, not the largest alone."`
 	Class     []string `sep:"none" placeholder:"ID|LABEL" help:"Locate this class, whatever the picture shows; may be repeated."`

@@ -26,6 +26,7 @@ type cli struct {
 	Localize localizeCmd `cmd:"" help:"Say what is in photos, and where."`
 	Eval     evalCmd     `cmd:"" help:"Measure localization on a data set, as the field does."`
 	Stream   streamCmd   `cmd:"" help:"Say what is in the frames of a video, one JSON object a frame."`
+	Serve    serveCmd    `cmd:"" set:"topk=5" help:"Answer over HTTP: photos, sources of video, a page for people."`
 	Convert  convertCmd  `cmd:"" help:"Convert trained weights to a .rfga model."`
 	Run      runCmd      `cmd:"" help:"Run a model on an array and write every output."`
 	Inspect  inspectCmd  `cmd:"" help:"Show what a model holds and how it runs on this machine."`
@@ -65,7 +66,7 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
 	parser, err := kong.New(&cli{}, kong.Name("rfga-edge"),
 		kong.Description("Weakly supervised object localization: a photo in, a box out.\n\n"+
 			"Exit codes: 0 ok, 2 usage, 3 bad model, 4 bad input, 5 I/O, 130 interrupted."),
-		kong.Vars{"formats": pixelFormats(), "ops": strings.Join(kernels.BenchOps, ", ")},
+		kong.Vars{"topk": "1", "formats": pixelFormats(), "ops": strings.Join(kernels.BenchOps, ", ")},
 		kong.Writers(stdout, stderr), kong.Exit(func(code int) { exited = code }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}))
 	if err != nil {

@@ -121,22 +121,28 @@ func (c *streamCmd) print(e *env, model *rfgaedge.Model, camera *rfgaedge.Camera
 			}
 			return err
 		}
-		if answer.Err != nil {
-			line = rfgaedge.AppendJSONString(append(line[:0], `{"v":1,"src":`...), c.Input)
-			line = rfgaedge.AppendJSONString(append(line, `,"error":`...), answer.Err.Error())
-		} else {
-			model.Fill(&record, c.Input, &answer.Result, answer.Decode)
-			line = record.AppendJSON(line[:0])
-			line = line[:len(line)-1] // more members follow
-		}
-		line = strconv.AppendUint(append(line, `,"seq":`...), answer.Seq, 10)
-		line = answer.Time.UTC().AppendFormat(append(line, `,"ts":"`...), time.RFC3339Nano)
-		line = strconv.AppendUint(append(line, `","dropped":`...), answer.Dropped, 10)
-		if _, err := out.Write(append(line, "}\n"...)); err != nil {
+		line = appendAnswer(line[:0], model, c.Input, &answer, &record)
+		if _, err := out.Write(append(line, '\n')); err != nil {
 			return badIO(err)
 		}
 		if err := out.Flush(); err != nil {
 			return badIO(err)
 		}
 	}
+}
+
+// appendAnswer appends the JSON object of an answer: a record or an error, with which frame it was.
+func appendAnswer(line []byte, model *rfgaedge.Model, src string, a *rfgaedge.Answer, record *rfgaedge.Record) []byte {
+	if a.Err != nil {
+		line = rfgaedge.AppendJSONString(append(line, `{"v":1,"src":`...), src)
+		line = rfgaedge.AppendJSONString(append(line, `,"error":`...), a.Err.Error())
+	} else {
+		model.Fill(record, src, &a.Result, a.Decode)
+		line = record.AppendJSON(line)
+		line = line[:len(line)-1] // more members follow
+	}
+	line = strconv.AppendUint(append(line, `,"seq":`...), a.Seq, 10)
+	line = a.Time.UTC().AppendFormat(append(line, `,"ts":"`...), time.RFC3339Nano)
+	line = strconv.AppendUint(append(line, `","dropped":`...), a.Dropped, 10)
+	return append(line, '}')
 }

@@ -63,7 +63,7 @@ func Open(ctx context.Context, input string, o Options) (Source, error) {
 	if o.Device || v4l2.IsDevice(input) {
 		return openDevice(input, o)
 	}
-	if err := o.check(); err != nil {
+	if err := o.Check(); err != nil {
 		return nil, err
 	}
 	r, live, err := open(ctx, input, o.Stdin)
@@ -78,8 +78,8 @@ func Open(ctx context.Context, input string, o Options) (Source, error) {
 	return s, nil
 }
 
-// check refuses options that no input can mean.
-func (o *Options) check() error {
+// Check refuses options that no input can mean.
+func (o *Options) Check() error {
 	switch o.Format {
 	case "", "y4m", "mjpeg":
 		return nil
@@ -99,7 +99,7 @@ func (o *Options) check() error {
 
 // New reads a stream from r, which Close closes.
 func New(r io.ReadCloser, live bool, o Options) (Source, error) {
-	if err := o.check(); err != nil {
+	if err := o.Check(); err != nil {
 		return nil, err
 	}
 	b := &bytesFrom{Reader: bufio.NewReaderSize(r, 1<<16), closer: r, live: live}
