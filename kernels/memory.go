@@ -23,27 +23,40 @@ var piece struct {
 func aligned[T any](n int) []T {
 	var t T
 	size := int(unsafe.Sizeof(t))
-	bytes := cut(n*size + 64 + Slack)
-	skip := -int(uintptr(unsafe.Pointer(unsafe.SliceData(bytes)))) & 63
-	return unsafe.Slice((*T)(unsafe.Pointer(&bytes[skip])), n)
+	bytes := from(cut(n*size+64+Slack), 64)
+	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(bytes))), n)
 }
 
-// cut returns n bytes of zeros that nobody else uses.
+// Memory returns n zero bytes on a 64-byte boundary with Slack readable bytes behind them, for the buffers of a run. Large ones lie
+// in huge pages.
+func Memory(n int) []byte {
+	var b []byte
+	if size := n + 64 + Slack; size < pieceSize/8 {
+		b = make([]byte, size)
+	} else {
+		b = huge(size)
+	}
+	return from(b, 64)[: n : n+Slack]
+}
+
+// from is what is left of b from the first multiple of align on.
+func from(b []byte, align int) []byte {
+	return b[-int(uintptr(unsafe.Pointer(unsafe.SliceData(b))))&(align-1):]
+}
+
+// cut returns n bytes of zeros or more that nobody else uses.
 func cut(n int) []byte {
 	if n < smallest {
 		return make([]byte, n)
 	}
 	if n > largest {
-		b := make([]byte, n)
-		hugePages(b)
-		return b
+		return huge(n)
 	}
 	n = align64(n)
 	piece.Lock()
 	defer piece.Unlock()
 	if len(piece.rest) < n {
-		piece.rest = make([]byte, pieceSize)
-		hugePages(piece.rest)
+		piece.rest = huge(pieceSize)
 	}
 	b := piece.rest[:n:n]
 	piece.rest = piece.rest[n:]

@@ -3,9 +3,6 @@ package runtime
 import (
 	"cmp"
 	"slices"
-	"unsafe"
-
-	"github.com/rfga-edge/rfga-edge/kernels"
 )
 
 // align is the alignment of every buffer in bytes: a cache line, and the widest vector.
@@ -56,11 +53,4 @@ func place(buffers []buffer) ArenaStats {
 		placed = slices.Insert(placed, pos, i)
 	}
 	return st
-}
-
-// alignedBytes returns n zeroed bytes at an aligned address with kernels.Slack readable bytes behind them.
-func alignedBytes(n int) []byte {
-	b := make([]byte, n+align+kernels.Slack)
-	off := int(-uintptr(unsafe.Pointer(unsafe.SliceData(b))) & (align - 1))
-	return b[off : off+n : off+n+kernels.Slack]
 }

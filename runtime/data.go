@@ -52,7 +52,7 @@ func float32s(t *format.Tensor) []float32 {
 // operandOf returns a constant in the storage of an activation.
 func operandOf(t *format.Tensor) []byte {
 	if t.DType == format.I8 {
-		b := alignedBytes(len(t.Data))
+		b := kernels.Memory(len(t.Data))
 		for i, q := range t.Data {
 			b[i] = q ^ 0x80
 		}
@@ -62,7 +62,7 @@ func operandOf(t *format.Tensor) []byte {
 		return nativeI16(t)
 	}
 	v := float32s(t)
-	b := alignedBytes(4 * len(v))
+	b := kernels.Memory(4 * len(v))
 	copy(view[float32](b), v)
 	return b
 }

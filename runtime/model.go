@@ -38,9 +38,7 @@ func Open(path string) (*Model, error) {
 	}
 	m.file = f
 	// The plan has packed most of what it multiplies with; what it still reads in place comes back by a page fault.
-	for i := range m.fm.Tensors {
-		f.DropPages(m.fm.Tensors[i].Data)
-	}
+	f.DropPages()
 	return m, nil
 }
 

@@ -54,7 +54,7 @@ func newPool(threads, scratch int) *pool {
 		p.spins = 0 // whoever spins takes the time of somebody who works
 	}
 	for range threads {
-		p.scratch = append(p.scratch, alignedBytes(scratch))
+		p.scratch = append(p.scratch, kernels.Memory(scratch))
 	}
 	for i := range p.workers {
 		p.workers[i].wake = make(chan struct{}, 1)

@@ -177,7 +177,7 @@ func quantizeI16(v, scale float32, zero int32) int16 {
 
 // nativeI16 is an int16 constant in memory's byte order.
 func nativeI16(t *format.Tensor) []byte {
-	b := alignedBytes(len(t.Data))
+	b := kernels.Memory(len(t.Data))
 	for i := range len(b) / 2 {
 		view[int16](b)[i] = int16(binary.LittleEndian.Uint16(t.Data[2*i:]))
 	}

@@ -87,13 +87,13 @@ func (m *Model) NewSession(o Options) (*Session, error) {
 	if need := p.memory(o); need > MaxMemory {
 		return nil, fmt.Errorf("a session of batch %d and %d threads needs %d MiB for this model's activations: the limit is %d", o.Batch, o.Threads, need>>20, MaxMemory>>20)
 	}
-	s := &Session{m: m, plan: p, opts: o, arena: alignedBytes(p.arena.Size), bound: -1}
+	s := &Session{m: m, plan: p, opts: o, arena: kernels.Memory(p.arena.Size), bound: -1}
 	s.input.init(m.fm)
 	for range o.Batch {
 		img := make([][]byte, len(p.buffers))
 		for t, b := range p.buffers {
 			if b.external {
-				img[t] = alignedBytes(b.size)
+				img[t] = kernels.Memory(b.size)
 			}
 		}
 		s.images = append(s.images, img)

@@ -19,7 +19,8 @@ func decode(b []byte, verify bool) (*Model, *Info, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	m := &Model{Exact: binary.LittleEndian.Uint32(b[offFlags:])&flagExact != 0}
+	flags := binary.LittleEndian.Uint32(b[offFlags:])
+	m := &Model{Exact: flags&flagExact != 0}
 	d := decoder{m: m, info: info}
 	for i, read := range [maxKnown]func(*reader){d.meta, d.labels, d.provenance, d.tensors, d.ops, d.data, d.quality} {
 		s := sections[i]
@@ -47,7 +48,11 @@ func decode(b []byte, verify bool) (*Model, *Info, error) {
 	if m.Exact != g.exact {
 		return nil, nil, failf("header", "the flag exact is %v, the operators make it %v", m.Exact, g.exact)
 	}
-	if lowest := minorOf(m); info.Minor <= Minor && info.Minor != lowest {
+	lowest := minorOf(m)
+	if flags&flagTree != 0 {
+		lowest = max(lowest, minorTree)
+	}
+	if info.Minor <= Minor && info.Minor != lowest {
 		return nil, nil, failf("header", "version %d.%d: what the file uses is of version %d.%d", info.Major, info.Minor, Major, lowest)
 	}
 	return m, info, nil
@@ -84,8 +89,8 @@ func decodeFrame(b []byte, verify bool) (*Info, [maxKnown]Section, error) {
 		e.Err = ErrDigest
 		return nil, known, e
 	}
-	if f := le.Uint32(b[offFlags:]); f&^flagExact != 0 {
-		return fail("header", "unknown flags %#x", f&^flagExact)
+	if f := le.Uint32(b[offFlags:]); f&^(flagExact|flagTree) != 0 {
+		return fail("header", "unknown flags %#x", f&^(flagExact|flagTree))
 	}
 	if v := le.Uint32(b[offReserved:]); v != 0 {
 		return fail("header", "the reserved field is %#x: want 0", v)

@@ -1,7 +1,7 @@
 // Package format reads, writes and validates .rfga files: a network, its weights, and how an image becomes its input.
 // It imports only the standard library. Whoever wants to run a model uses package runtime.
 //
-// This comment specifies version 1.1 of the format; what is marked (1.1) is not in 1.0. It is complete: a reader in another language can be written from it
+// This comment specifies version 1.2 of the format; what is marked (1.1) is not in 1.0, and so on. It is complete: a reader in another language can be written from it
 // (testdata/read_rfga.py is one). What the operators compute stands in package kernels, and for rfga in package rfga.
 //
 // # Conventions
@@ -27,9 +27,11 @@
 //	    10  u16     minor version, the lowest that has all the file uses
 //	    12  u32     number of sections, 6 to 64
 //	    16  u64     size of the file in bytes
-//	    24  u32     flags: bit 0 exact (see Exactness); the others are zero
+//	    24  u32     flags: bit 0 exact (see Exactness), bit 1 tree (1.2); the others are zero
 //	    28  u32     zero
-//	    32  32 bytes SHA-256 of the whole file with these 32 bytes taken as zero
+//	    32  32 bytes digest: without the flag tree, SHA-256 of the whole file with these 32 bytes taken as zero; with it,
+//	                SHA-256 of the first 32 bytes of the file, followed by the SHA-256 of each piece of the file from
+//	                offset 64 on, 2^20 bytes long but for the last one
 //
 // The directory begins at 64 and has 24 bytes for each section, in the order in which sections lie in the file:
 //

@@ -1,7 +1,6 @@
 package format
 
 import (
-	"crypto/sha256"
 	"encoding/binary"
 	"io"
 	"math"
@@ -16,11 +15,8 @@ func Encode(w io.Writer, m *Model) error {
 		return err
 	}
 	parts := layOut(g)
-	h := sha256.New()
-	for _, p := range parts { // the digest field is still zero
-		h.Write(p)
-	}
-	h.Sum(parts[0][offDigest:offDigest])
+	sum := digestOfParts(parts)
+	copy(parts[0][offDigest:], sum[:])
 	for _, p := range parts {
 		if _, err := w.Write(p); err != nil {
 			return err
@@ -82,12 +78,17 @@ func layOut(g *graph) [][]byte {
 
 	copy(head, magic)
 	binary.LittleEndian.PutUint16(head[offMajor:], Major)
-	binary.LittleEndian.PutUint16(head[offMinor:], uint16(minorOf(m)))
+	minor, flags := minorOf(m), uint32(0)
+	if g.exact {
+		flags |= flagExact
+	}
+	if pos >= treeFrom {
+		minor, flags = max(minor, minorTree), flags|flagTree
+	}
+	binary.LittleEndian.PutUint16(head[offMinor:], uint16(minor))
 	binary.LittleEndian.PutUint32(head[offSections:], uint32(count))
 	binary.LittleEndian.PutUint64(head[offSize:], pos)
-	if g.exact {
-		binary.LittleEndian.PutUint32(head[offFlags:], flagExact)
-	}
+	binary.LittleEndian.PutUint32(head[offFlags:], flags)
 	return parts
 }
 

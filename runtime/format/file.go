@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 	"unsafe"
 )
 
@@ -13,10 +14,10 @@ type File struct {
 	Model *Model
 	Info  *Info
 
-	mem    []byte
-	mapped bool
-	hashed chan struct{} // closed when intact is known
-	intact bool
+	mem      []byte
+	mapped   bool
+	hash     *hasher
+	dropping sync.WaitGroup
 }
 
 // Open maps the file into memory where the system can, and otherwise reads it, and decodes it. Close gives the memory
@@ -100,11 +101,8 @@ func read(r io.ReaderAt, size int64) (*File, error) {
 
 // newFile decodes the model and begins to compute the digest.
 func newFile(mem []byte, mapped bool) (*File, error) {
-	f := &File{mem: mem, mapped: mapped, hashed: make(chan struct{})}
-	go func() {
-		f.intact = len(mem) >= headerSize && digestOf(mem) == [sha256.Size]byte(mem[offDigest:headerSize])
-		close(f.hashed)
-	}()
+	f := &File{mem: mem, mapped: mapped, hash: newHasher(mem)}
+	f.hash.background()
 	var err error
 	if f.Model, f.Info, err = decode(mem, false); err == nil {
 		return f, nil
@@ -117,10 +115,9 @@ func newFile(mem []byte, mapped bool) (*File, error) {
 	return nil, err
 }
 
-// Verify waits for the digest and returns an error if it does not fit the contents.
+// Verify computes what is left of the digest and returns an error if it does not fit the contents.
 func (f *File) Verify() error {
-	<-f.hashed
-	if f.intact {
+	if len(f.mem) >= headerSize && f.hash.sum() == [sha256.Size]byte(f.mem[offDigest:headerSize]) {
 		return nil
 	}
 	_, _, err := Decode(f.mem)
@@ -136,7 +133,8 @@ func alignedBytes(n int) []byte {
 
 // Close gives the memory back. It may be called more than once.
 func (f *File) Close() error {
-	<-f.hashed // which reads the memory
+	f.hash.left.Wait() // it reads the memory
+	f.dropping.Wait()
 	mem, mapped := f.mem, f.mapped
 	f.mem, f.mapped = nil, false
 	if !mapped {
@@ -145,21 +143,11 @@ func (f *File) Close() error {
 	return unmapFile(mem)
 }
 
-// DropPages tells the system that the pages of a constant of this file are not needed for now: after weights were packed,
-// their pages need not stay in memory. The data stays valid, a later access reads it from the file again. It does nothing
+// DropPages tells the system that the pages of the file are not needed for now: after weights were packed, they need not stay
+// in memory. The data stays valid, a later access reads it from the file again. It returns at once, and does nothing
 // where the file is not mapped.
-func (f *File) DropPages(data []byte) error {
-	if !f.mapped || len(data) == 0 {
-		return nil
+func (f *File) DropPages() {
+	if mem := f.mem; f.mapped {
+		f.dropping.Go(func() { _ = dropPages(mem) }) // advice
 	}
-	base := uintptr(unsafe.Pointer(unsafe.SliceData(f.mem)))
-	first := uintptr(unsafe.Pointer(unsafe.SliceData(data)))
-	if first < base || first-base > uintptr(len(f.mem)) || uintptr(len(data)) > uintptr(len(f.mem))-(first-base) {
-		return fmt.Errorf("rfga: DropPages: the data does not lie in the file")
-	}
-	// Whole pages, outwards: neighbours on the same page are read again when somebody needs them.
-	page := os.Getpagesize()
-	lo := int(first-base) / page * page
-	hi := min((int(first-base)+len(data)+page-1)/page*page, len(f.mem))
-	return dropPages(f.mem[lo:hi])
 }

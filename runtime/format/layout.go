@@ -1,14 +1,11 @@
 package format
 
-import (
-	"crypto/sha256"
-	"encoding/hex"
-)
+import "crypto/sha256"
 
 // Version of the format that this package writes, and the newest it knows. A file says the lowest that has all it uses.
 const (
 	Major = 1
-	Minor = 1
+	Minor = 2
 )
 
 // Offsets and sizes of the header and the section directory; doc.go describes them.
@@ -29,6 +26,7 @@ const (
 	alignment   = 64
 
 	flagExact    = 1 << 0 // header
+	flagTree     = 1 << 1
 	flagRequired = 1 << 0 // directory entry
 )
 
@@ -76,16 +74,3 @@ func Sniff(head []byte) bool {
 }
 
 func alignUp[T int | int64 | uint64](n T) T { return (n + alignment - 1) &^ (alignment - 1) }
-
-func digestString(sum [sha256.Size]byte) string { return "sha256:" + hex.EncodeToString(sum[:]) }
-
-// digestOf is the digest of a whole file, its own field taken as zero.
-func digestOf(file []byte) [sha256.Size]byte {
-	var zero, sum [sha256.Size]byte
-	h := sha256.New()
-	h.Write(file[:offDigest])
-	h.Write(zero[:])
-	h.Write(file[headerSize:])
-	h.Sum(sum[:0])
-	return sum
-}

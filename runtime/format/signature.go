@@ -120,6 +120,9 @@ var signatures = [...]signature{
 			out: []slot{act("y", tI8)}, attrs: attrsNorm | attrsQ}},
 }
 
+// minorTree is the first minor version with the flag tree.
+const minorTree = 2
+
 // minorOf is the lowest minor version that has all that a valid model uses.
 func minorOf(m *Model) int {
 	if m.Quality != nil {

@@ -62,8 +62,12 @@ def sections(f):
     major, minor, count, size, flags, zero = struct.unpack_from("<HHIQII", f, 8)
     need(major == 1, "major version %d" % major)
     need(size == len(f), "size")
-    need(hashlib.sha256(f[:32] + bytes(32) + f[64:]).digest() == f[32:64], "digest")
-    need(6 <= count <= 64 and flags < 2 and zero == 0 and 64 + 24 * count <= len(f), "header")
+    if flags & 2:
+        covered = f[:32] + b"".join(hashlib.sha256(f[at:at + 2**20]).digest() for at in range(64, len(f), 2**20))
+    else:
+        covered = f[:32] + bytes(32) + f[64:]
+    need(hashlib.sha256(covered).digest() == f[32:64], "digest")
+    need(6 <= count <= 64 and flags < (4 if minor >= 2 else 2) and zero == 0 and 64 + 24 * count <= len(f), "header")
     found, end = {}, 64 + 24 * count
     for i in range(count):
         name, required, offset, n = struct.unpack_from("<4sIQQ", f, 64 + 24 * i)
