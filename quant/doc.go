@@ -12,6 +12,7 @@
 //   - ranges.go chooses what range of the observed values int8 shall cover; params.go turns it into scales and zero points, and decides which tensors share one.
 //   - weights.go and pairs.go quantize one output channel; linear.go a whole layer with its multipliers and its biases, which
 //     make up for what the weights' rounding is wrong by on the average input.
+//   - rounding.go and gram.go improve those integers, if asked for, by how the values of a layer's input vary together.
 //   - lower.go, lower_linear.go, lower_simple.go, lower_move.go and lower_rfga.go emit the operators; lower_parts.go and
 //     lower_float.go those that get more than int8.
 //   - saturate.go ends a range where the function that reads the activation no longer changes.

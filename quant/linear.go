@@ -100,6 +100,7 @@ func (l *layer) quantize(threads int) (*quantized, error) {
 // channelStats is what quantizing one channel cost.
 type channelStats struct {
 	signal, noise, noiseFull float64
+	before, after            float64 // the result's error by nearest integers and by rounded ones, where data did the rounding
 	pairs, changed           int
 	raised                   float64 // factor by which the scale had to grow beyond the best, or 0
 	steps                    float64 // if raised, how far off the output can be at worst
@@ -123,15 +124,21 @@ func newChannel(l *layer, pairs *pairing) *channel {
 	return c
 }
 
-func (c *channel) quantize(o int, res *quantized) channelStats {
+// load takes the real weights of channel o and returns the first input channel of its group.
+func (c *channel) load(o int) (first int) {
 	l, n := c.l, len(c.w)
-	first := o / (l.out / l.groups) * l.in // the first input channel of o's group
+	first = o / (l.out / l.groups) * l.in
 	for k := range c.w {
 		c.w[k] = float64(l.w[o*n+k])
 		if l.gain != nil {
 			c.w[k] *= l.gain[first+k%l.in]
 		}
 	}
+	return first
+}
+
+func (c *channel) quantize(o int, res *quantized) channelStats {
+	l, n, first := c.l, len(c.w), c.load(o)
 	q := res.q[o*n:][:n]
 	var best chosen
 	if l.found != nil {
@@ -245,9 +252,10 @@ func (l *layer) fits(scale float32, bias float64, q []int8) bool {
 
 func (l *layer) report(res *quantized, channels []channelStats) LayerReport {
 	r := LayerReport{Name: l.name, Channels: l.out, Weights: len(l.w)}
-	var signal, noise, full float64
+	var signal, noise, full, before, after float64
 	for o, c := range channels {
 		signal, noise, full = signal+c.signal, noise+c.noise, full+c.noiseFull
+		before, after = before+c.before, after+c.after
 		r.Pairs += c.pairs
 		r.PairsChanged += c.changed
 		r.ChannelSNR = append(r.ChannelSNR, snr(c.signal, c.noise))
@@ -257,6 +265,9 @@ func (l *layer) report(res *quantized, channels []channelStats) LayerReport {
 	}
 	r.WeightSNR, r.WeightSNRFull = snr(signal, noise), snr(signal, full)
 	r.WeightScale = res.scale
+	if before > 0 {
+		r.RoundingGain = snr(before, after)
+	}
 	return r
 }
 

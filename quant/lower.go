@@ -70,6 +70,9 @@ func lower(c *calibration, o Options, mix mixture) (*format.Model, *Report, erro
 	}
 	l.rep.Twin = &Twin{Float: m, Of: slices.Repeat([]int{-1}, len(l.out.Tensors)), Cut: make([]bool, len(l.out.Tensors))}
 	for t, y := range l.index {
+		if by := l.maker[t]; by >= 0 && at(mix.float, by) {
+			y = l.real[t]
+		}
 		if y >= 0 {
 			l.rep.Twin.Of[y], l.rep.Twin.Cut[y] = t, l.cut[t]
 		}

@@ -78,46 +78,59 @@ func (l *lowerer) convolution(i int, op *format.Op) error {
 	if err != nil {
 		return err
 	}
-	ly, shape, err := l.constants(op)
+	ly, shape, err := l.layerOf(op)
 	if err != nil {
 		return err
 	}
+	ly.scaleIn, ly.scaleOut = float64(in.scale), float64(l.grids[op.Outputs[0]].scale)
+	e := &linearOp{op: op, x: x, shape: shape, inFileOrder: func(q []int8) []int8 {
+		switch {
+		case op.Kind == format.OpDepthwiseConv2D:
+			return transpose(q, ly.out, ly.taps)
+		case tapsByColumn(op, ly.in):
+			return transposeTaps(q, shape[2], shape[1], ly.in)
+		}
+		return q
+	}}
+	if l.takesPixels(op) && op.Attr.Pad != [4]int{} {
+		e.padding = l.padBytes()
+	}
+	return l.linear(i, e, ly)
+}
+
+// layerOf reads a linear operator into a layer, without the scales of its activations.
+func (l *lowerer) layerOf(op *format.Op) (*layer, []int, error) {
+	ly, shape, err := l.constants(op)
+	if err != nil || op.Kind != format.OpConv2D && op.Kind != format.OpDepthwiseConv2D {
+		return ly, shape, err
+	}
 	ly.groups = op.Attr.Groups
-	depthwise := op.Kind == format.OpDepthwiseConv2D
-	if depthwise {
+	if op.Kind == format.OpDepthwiseConv2D {
 		// (1,KH,KW,C) is C channels of one input each; their products are summed in 32 bits, so pairs do not matter.
 		ly.out, ly.in, ly.groups, ly.pairs = shape[3], 1, shape[3], false
 		ly.w = transpose(ly.w, ly.taps, ly.out)
 	}
 	channels := l.m.Tensors[op.Inputs[0]].Shape[3]
 	if ly.groups < 1 || ly.out%ly.groups != 0 || ly.in*ly.groups != channels {
-		return fmt.Errorf("weights of shape %v and %d groups for %d channels", shape, op.Attr.Groups, channels)
+		return nil, nil, fmt.Errorf("weights of shape %v and %d groups for %d channels", shape, op.Attr.Groups, channels)
 	}
-	y := op.Outputs[0]
-	ly.scaleIn, ly.scaleOut = float64(in.scale), float64(l.grids[y].scale)
 	ly.mean = l.c.tensors[op.Inputs[0]].means()
-	pixels := l.pixels && op.Inputs[0] == l.m.Input
-	if pixels {
+	if l.takesPixels(op) {
 		l.foldNormalisation(ly)
 	}
-	// With an odd number of channels, pairs straddle taps. Kernels take the taps of such a window column by column.
-	columns := !depthwise && ly.in%2 == 1 && op.Attr.Dilation[1] == 1
-	if columns {
+	if tapsByColumn(op, ly.in) {
 		ly.w = transposeTaps(ly.w, shape[1], shape[2], ly.in)
 	}
-	e := &linearOp{op: op, x: x, shape: shape, inFileOrder: func(q []int8) []int8 {
-		switch {
-		case depthwise:
-			return transpose(q, ly.out, ly.taps)
-		case columns:
-			return transposeTaps(q, shape[2], shape[1], ly.in)
-		}
-		return q
-	}}
-	if pixels && op.Attr.Pad != [4]int{} {
-		e.padding = l.padBytes()
-	}
-	return l.linear(i, e, ly)
+	return ly, shape, nil
+}
+
+// takesPixels says whether an operator reads the image's bytes.
+func (l *lowerer) takesPixels(op *format.Op) bool { return l.pixels && op.Inputs[0] == l.m.Input }
+
+// tapsByColumn says whether kernels take the taps of a window column by column: with an odd number of input channels, where pairs
+// straddle taps.
+func tapsByColumn(op *format.Op, in int) bool {
+	return op.Kind == format.OpConv2D && in%2 == 1 && op.Attr.Dilation[1] == 1
 }
 
 // linearOp is how a layer is written to the file.

@@ -38,6 +38,9 @@ type Options struct {
 	KeepScales, KeepOrder bool
 	// Int16 lists the activations that get 16 bits: names of tensors or of the operators that make them, '*' for any text.
 	Int16 []string
+	// RoundSeconds is the effort for rounding weights by what the calibration images show, in seconds of a nominal machine (see
+	// rounding.go); 0 rounds to the nearest.
+	RoundSeconds float64
 	// Images is how many images of the source are used, drawn by Seed without repetition; 0, or more than there are, is all
 	// of them in their order.
 	Images   int
@@ -45,6 +48,8 @@ type Options struct {
 	Threads  int                   // 0: one per processor
 	Progress func(done, total int) // called after each calibration image, if set
 }
+
+const maxRoundSeconds = 1e6
 
 func (o Options) withDefaults() (Options, error) {
 	var err error
@@ -59,6 +64,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.Images < 0 {
 		return o, fmt.Errorf("quant: %d calibration images", o.Images)
+	}
+	if !(o.RoundSeconds >= 0 && o.RoundSeconds <= maxRoundSeconds) {
+		return o, fmt.Errorf("quant: %g seconds of rounding: 0 to %g", o.RoundSeconds, float64(maxRoundSeconds))
 	}
 	if o.Weights > Full {
 		return o, fmt.Errorf("quant: unknown weight mode %d", o.Weights)
@@ -82,6 +90,9 @@ func (o Options) describe(used, available int) string {
 		fmt.Fprintf(&b, ", %d images", used)
 	}
 	fmt.Fprintf(&b, ", %s weights, corrected biases", o.Weights)
+	if o.RoundSeconds > 0 {
+		fmt.Fprintf(&b, ", weights rounded by data (effort %g s)", o.RoundSeconds)
+	}
 	for _, p := range o.Int16 {
 		fmt.Fprintf(&b, ", int16 for %s", p)
 	}

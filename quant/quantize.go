@@ -62,7 +62,9 @@ func prepare(ctx context.Context, m *format.Model, src Source, o Options) (*prep
 	if !o.KeepOrder && o.Weights == PairSafe {
 		m, p.reordered = reorder(m)
 	}
-	p.c, err = calibrate(ctx, m, src, o)
+	if p.c, err = calibrate(ctx, m, src, o); err == nil && o.RoundSeconds > 0 {
+		err = p.c.roundByData(ctx, src, o)
+	}
 	return p, err
 }
 

@@ -13,10 +13,12 @@ type Report struct {
 	// Equalized lists the activations whose channels were scaled; Reordered counts those whose channels got another order.
 	Equalized []EqualizedTensor `json:"equalized,omitempty"`
 	Reordered int               `json:"reordered,omitempty"`
-	// PairLoss is what the rule of pairs costs the weights: the mean over its layers of the decibels between WeightSNRFull and
+	// PairLoss is what the rule of pairs costs weights rounded to the nearest: the mean over such layers of the decibels between WeightSNRFull and
 	// WeightSNR, PairLossWorst the most of any layer.
 	PairLoss      float64 `json:"pair_loss"`
 	PairLossWorst float64 `json:"pair_loss_worst"`
+	// RoundingGain is the mean over the layers that were rounded by data of theirs.
+	RoundingGain float64 `json:"rounding_gain,omitempty"`
 	// Notes are remarks for the user: what had to be done that costs accuracy, and where.
 	Notes []string `json:"notes,omitempty"`
 	// Twin is what to measure the quantized model against.
@@ -41,6 +43,8 @@ type LayerReport struct {
 	WeightSNRFull float64   `json:"weight_snr_full"`
 	ChannelSNR    []float64 `json:"channel_snr"`
 	WeightScale   []float32 `json:"weight_scale"`
+	// RoundingGain is how much less error in the layer's results rounding by data leaves than rounding to the nearest, in decibels.
+	RoundingGain float64 `json:"rounding_gain,omitempty"`
 	// Pairs is the number of pairs that must be safe, PairsChanged how many of them differ from plain rounding.
 	Pairs        int           `json:"pairs"`
 	PairsChanged int           `json:"pairs_changed"`
@@ -78,9 +82,13 @@ type TensorReport struct {
 
 // sumUp fills in what follows from the layers.
 func (r *Report) sumUp() {
-	n := 0
+	n, rounded := 0, 0
 	for i := range r.Layers {
-		if l := &r.Layers[i]; l.Pairs > 0 {
+		l := &r.Layers[i]
+		if l.RoundingGain > 0 {
+			r.RoundingGain += l.RoundingGain
+			rounded++
+		} else if l.Pairs > 0 {
 			loss := l.WeightSNRFull - l.WeightSNR
 			r.PairLoss += loss
 			r.PairLossWorst = max(r.PairLossWorst, loss)
@@ -89,5 +97,8 @@ func (r *Report) sumUp() {
 	}
 	if n > 0 {
 		r.PairLoss /= float64(n)
+	}
+	if rounded > 0 {
+		r.RoundingGain /= float64(rounded)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 
@@ -36,6 +37,8 @@ type convertCmd struct {
 	Int16      []string `name:"int16" sep:"none" placeholder:"NAME" help:"16 bits for the activations whose name, or whose operator's, is NAME; '*' stands for any text. May be repeated."`
 	Percentile float64  `default:"100" placeholder:"P" help:"Short for --method percentile:P."`
 	Weights    string   `name:"weights" enum:"pair-safe,full" default:"pair-safe" help:"int8 weights: pair-safe runs fastest on x86, full is a little more accurate (${default})."`
+
+	Round string `default:"nearest" placeholder:"nearest|ada" help:"How weights become integers: nearest, or ada[:SECONDS], by what the calibration images show, with so much effort (${default}; 30)."`
 
 	mixedFlags `embed:""`
 
@@ -149,6 +152,11 @@ func (c *convertCmd) check() error {
 	if _, err := c.ranges(); err != nil {
 		return err
 	}
+	if seconds, err := c.rounding(); err != nil {
+		return err
+	} else if seconds > 0 && c.Calibrate == "" {
+		return usage("--round ada looks at images: it needs --calibrate")
+	}
 	if err := c.mixedFlags.check(); err != nil {
 		return err
 	}
@@ -218,6 +226,23 @@ func (c *convertCmd) ranges() (o quant.Options, err error) {
 	return o, nil
 }
 
+// rounding is the effort for rounding weights by data, 0 for none.
+func (c *convertCmd) rounding() (seconds float64, err error) {
+	const effort, most = 30, 1e6
+	how, text, has := strings.Cut(c.Round, ":")
+	switch {
+	case how == "nearest" && !has:
+		return 0, nil
+	case how == "ada" && !has:
+		return effort, nil
+	case how == "ada":
+		if seconds, err = strconv.ParseFloat(text, 64); err == nil && seconds > 0 && seconds <= most {
+			return seconds, nil
+		}
+	}
+	return 0, usage("--round %s: want nearest, ada, or ada:SECONDS as in ada:120", c.Round)
+}
+
 func (c *convertCmd) quantize(e *env, m *format.Model) (*format.Model, []string, error) {
 	src, err := openCalibration(c.Calibrate, m)
 	if err != nil {
@@ -229,6 +254,9 @@ func (c *convertCmd) quantize(e *env, m *format.Model) (*format.Model, []string,
 		return nil, nil, err
 	}
 	o.KeepScales, o.KeepOrder = !c.Equalize, !c.Reorder
+	if o.RoundSeconds, err = c.rounding(); err != nil {
+		return nil, nil, err
+	}
 	o.Int16 = c.Int16
 	o.Threads, o.Images, o.Seed = c.Threads, c.Images, c.Seed
 	if c.Weights == "full" {
@@ -242,7 +270,9 @@ func (c *convertCmd) quantize(e *env, m *format.Model) (*format.Model, []string,
 	if err != nil {
 		return nil, nil, badModel(err)
 	}
-	if o.Weights == quant.PairSafe {
+	if o.RoundSeconds > 0 {
+		fmt.Fprintf(e.err, "rounding by data leaves %.2f dB less error in a layer's results, on average\n", report.RoundingGain)
+	} else if o.Weights == quant.PairSafe {
 		fmt.Fprintf(e.err, "pair-safe weights lose %.2f dB against full ones on average, %.2f dB at worst\n", report.PairLoss, report.PairLossWorst)
 	}
 	return q, report.Notes, nil

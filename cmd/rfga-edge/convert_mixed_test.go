@@ -52,3 +52,25 @@ func TestConvertMixed(t *testing.T) {
 		t.Errorf("the flags are not in the file: %s", out)
 	}
 }
+
+// TestConvertRound: rounding by data is said, kept in the file, and gives the same file twice.
+func TestConvertRound(t *testing.T) {
+	dir := t.TempDir()
+	checkpoint := filepath.Join("..", "..", "convert", "testdata", "mobilenet.pth")
+	photos := filepath.Join("..", "..", "testdata", "photos")
+	var outs []string
+	for _, name := range []string{"a", "b"} {
+		target := filepath.Join(dir, name, "m.rfga")
+		if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		out, log := expect(t, exitOK, "convert", checkpoint, "-o", target, "--input-size", "64", "--calibrate", photos, "--round", "ada:0.5")
+		if !strings.Contains(log, "less error in a layer's results") || !strings.Contains(out, "rounded by data (effort 0.5 s)") {
+			t.Errorf("%s%s", out, log)
+		}
+		outs = append(outs, out[strings.LastIndex(out, "sha256:"):])
+	}
+	if outs[0] != outs[1] {
+		t.Errorf("two runs, two files: %q", outs)
+	}
+}

@@ -160,7 +160,8 @@ func TestUsage(t *testing.T) {
 		"convert w.pth -o m.rfga --calibrate x.npy --percentile 3", "convert w.pth -o m.rfga --calibrate x.npy --method kl", "convert w.pth -o m.rfga --calibrate x.npy --method-for conv",
 		"convert w.pth -o m.rfga --calibrate x.npy --method mse --percentile 99", "convert w.pth -o m.rfga --precision fp16 --int16 *", "convert w.pth -o m.rfga --precision fp16 --max-loss 1%",
 		"convert w.pth -o m.rfga --calibrate x.npy --max-loss 100%", "convert w.pth -o m.rfga --calibrate x.npy --max-loss -1", "convert w.pth -o m.rfga --calibrate x.npy --max-loss NaN",
-		"convert w.pth -o m.rfga --calibrate x.npy --metric map", "convert w.pth -o m.rfga --calibrate x.npy --allow-fp16", "convert w.pth -o m.rfga --calibrate x.npy --max-loss 1% --metric psnr",
+		"convert w.pth -o m.rfga --calibrate x.npy --metric map", "convert w.pth -o m.rfga --calibrate x.npy --round up", "convert w.pth -o m.rfga --calibrate x.npy --round ada:0",
+		"convert w.pth -o m.rfga --calibrate x.npy --round ada:NaN", "convert w.pth -o m.rfga --calibrate x.npy --round nearest:3", "convert w.pth -o m.rfga --precision fp16 --round ada", "convert w.pth -o m.rfga --calibrate x.npy --allow-fp16", "convert w.pth -o m.rfga --calibrate x.npy --max-loss 1% --metric psnr",
 		"convert " + model + " -o " + model + " --precision fp32", "version now",
 	} {
 		expect(t, exitUsage, strings.Fields(line)...)
