@@ -2,6 +2,7 @@ package rfgaedge
 
 import (
 	"fmt"
+	"image"
 
 	"github.com/rfga-edge/rfga-edge/frame"
 	"github.com/rfga-edge/rfga-edge/runtime"
@@ -71,6 +72,9 @@ type LocalizeOptions struct {
 	Threshold float64
 	// Multi gives a box for every separate warm region of a class, largest first, instead of the largest alone.
 	Multi bool
+	// Mask hides parts of the frame: where it is darker than 128 the network sees its mean colour, and no heat is left for a box.
+	// It is stretched over the whole frame, whatever its size. Nil hides nothing. It must not be changed afterwards.
+	Mask *image.Gray
 	// Heat keeps the heat map of the first located class in the result.
 	Heat bool
 }
@@ -85,6 +89,8 @@ func (o *LocalizeOptions) check() error {
 		return &OptionError{"MinP", fmt.Sprintf("%g is not in 0..1", o.MinP)}
 	case !(o.Threshold >= 0 && o.Threshold <= 1):
 		return &OptionError{"Threshold", fmt.Sprintf("%g is not in 0..1", o.Threshold)}
+	case o.Mask != nil && o.Mask.Rect.Empty():
+		return &OptionError{"Mask", "it has no pixels"}
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package rfgaedge
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/rfga-edge/rfga-edge/frame"
@@ -21,6 +22,8 @@ type Session struct {
 	loc     format.Localization
 	resizer frame.Resizer
 	mapper  rfga.Mapper
+	mean    [3]byte // the colour that the network takes for nothing
+	hiding  hiding
 	input   []byte    // the network's square
 	logits  []float32 // one per class
 	probs   []float32
@@ -44,6 +47,9 @@ func (m *Model) NewSession(opts ...Option) (*Session, error) {
 	fm := m.rt.Format()
 	s := &Session{m: m, spec: FrameSpec(&fm.Pre), loc: fm.Loc}
 	s.spec.Filter = c.filter
+	for i, m := range fm.Pre.Mean {
+		s.mean[i] = byte(math.RoundToEven(min(max(255*float64(m), 0), 255)))
+	}
 	if s.loc.Norm == 0 { // a file whose maps are no output need not say
 		s.loc = format.Localization{Norm: format.HeatP65, Threshold: 0.05}
 	}
@@ -96,6 +102,10 @@ func (s *Session) Localize(ctx context.Context, f *Frame, r *Result) error {
 	r.reset(f)
 	if err := s.resizer.PreprocessFrame(s.input, f, s.spec); err != nil {
 		return err
+	}
+	if mask := s.options.Mask; mask != nil {
+		s.hiding.prepare(mask, f, &s.spec)
+		s.hiding.paint(s.input, s.mean)
 	}
 	if err := s.rt.SetImage(0, s.input); err != nil {
 		return err
@@ -167,6 +177,9 @@ func (s *Session) locate(r *Result, c Class, f *Frame) error {
 	mh, mw, _ := s.m.rt.MapShape()
 	w, h := s.m.InputSize()
 	s.mapper.HeatMap(s.heat, w, h, s.cam, mw, mh, rfga.Norm(s.loc.Norm))
+	if s.options.Mask != nil {
+		s.hiding.cool(s.heat)
+	}
 	for _, b := range s.mapper.Boxes(s.heat, w, h, s.options.Threshold, s.options.Multi) {
 		box := s.toFrame(b, f)
 		r.Locations = append(r.Locations, Location{Class: c, Box: box, Threshold: s.options.Threshold, Area: b.Area})

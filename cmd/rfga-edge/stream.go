@@ -18,6 +18,7 @@ type streamCmd struct {
 	Device string `placeholder:"/dev/videoN" help:"Take frames from this video device (Linux); --format, --size and --fps-max are wishes then. Names in /dev/v4l/by-id stay with a camera. A device that is pulled out is waited for."`
 	lookFlags
 	videoFlags
+	outFlags
 	boardFlags
 }
 
@@ -27,10 +28,13 @@ func (*streamCmd) Help() string {
 
 Cameras, FIFOs and connections never give stale answers: a newer frame takes the place of one that waits. Of a file every frame is looked at. At the end of the stream, and at SIGTERM or Ctrl-C after the frame at hand, the exit code is 0.
 
-    ffmpeg -i rtsp://camera/stream -f yuv4mpegpipe -pix_fmt yuv420p - | rfga-edge stream --fps-max 5`
+Whoever reads the overlay slowly sees fewer frames and holds up nobody; whoever reads the JSON lines slowly gets fewer of them. With --smooth a box may be one of some frames ago, and --min-p is for what appears: 0.7 of it is enough to stay.
+
+    ffmpeg -i rtsp://camera/stream -f yuv4mpegpipe -pix_fmt yuv420p - | rfga-edge stream --fps-max 5
+    rfga-edge stream --device /dev/video0 --smooth --overlay-out - --out found.jsonl | ffplay -`
 }
 
-func (c *streamCmd) Run(e *env) error {
+func (c *streamCmd) Run(e *env) (err error) {
 	o, pump, err := c.video(e)
 	if err != nil {
 		return err
@@ -45,11 +49,16 @@ func (c *streamCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	model, options, err := c.open()
+	model, options, err := c.lookFlags.open()
 	if err != nil {
 		return err
 	}
 	defer model.Close()
+	p := &streamPrinter{env: e, model: model, src: c.Input}
+	if p.tracker, err = c.steady(&options); err != nil {
+		return err
+	}
+	options.Heat = c.Overlay != ""
 	pool, err := model.NewPool(1, rfgaedge.Threads(c.Threads), rfgaedge.Localizing(options), rfgaedge.Resizing(c.filter()))
 	if err != nil {
 		return err
@@ -62,25 +71,56 @@ func (c *streamCmd) Run(e *env) error {
 		}
 		return streamError(c.Input, err)
 	}
-	camera, err := pool.Camera(rfgaedge.CameraOptions{Name: c.Input, EveryFrame: !src.Live()})
+	lines, video, err := c.outFlags.open(e)
 	if err != nil {
+		if e.ctx.Err() != nil {
+			return nil
+		}
+		return errors.Join(err, src.Close())
+	}
+	p.lines = bufio.NewWriter(lines)
+	if p.camera, err = pool.Camera(rfgaedge.CameraOptions{Name: c.Input, EveryFrame: !src.Live(), KeepFrames: video != nil}); err != nil {
 		return err
 	}
 	if thermal != nil {
-		pump.FPS = func() float64 { return thermal.FPS(c.FPSMax, perFrame(camera)) }
+		pump.FPS = func() float64 { return thermal.FPS(c.FPSMax, perFrame(p.camera)) }
+	}
+	if video != nil {
+		p.viewer = newViewer(video, c.format(), c.FPSMax, src.Live(), e)
 	}
 	// A read that waits for a pipe cannot be ended, so nobody waits for the pump after an interruption.
-	stop := context.AfterFunc(e.ctx, camera.Finish)
+	stop := context.AfterFunc(e.ctx, p.camera.Finish)
 	defer stop()
-	ended := make(chan error, 1)
-	go func() { ended <- stream.Pump(e.ctx, src, camera, pump) }()
-	if err := c.print(e, model, camera); err != nil {
+	ended, printed := make(chan error, 1), make(chan error, 1)
+	go func() { ended <- stream.Pump(e.ctx, src, p.camera, pump) }()
+	go func() { printed <- p.print() }()
+	select {
+	case err = <-printed:
+	case <-after(e.ctx, patience):
+		return nil // somebody has stopped reading the output
+	}
+	if err != nil {
 		return err
 	}
-	if e.ctx.Err() != nil {
-		return nil
+	if video != nil {
+		err = badIO(video.Close())
+	}
+	if err = errors.Join(err, badIO(lines.Close())); err != nil || e.ctx.Err() != nil {
+		return err
 	}
 	return streamError(c.Input, errors.Join(<-ended, src.Close()))
+}
+
+// patience is how long an interruption waits for whoever reads the output to take the last frame's.
+const patience = 2 * time.Second
+
+// after sends when ctx has been done for some time.
+func after(ctx context.Context, d time.Duration) <-chan struct{} {
+	passed := make(chan struct{})
+	context.AfterFunc(ctx, func() {
+		time.AfterFunc(d, func() { close(passed) })
+	})
+	return passed
 }
 
 // perFrame is how long the model has taken for a frame of the camera so far, 0 at the beginning.
@@ -106,29 +146,54 @@ func streamError(input string, err error) error {
 	return badInput(fmt.Errorf("%s: %w", input, err))
 }
 
-// print writes an object for every answer until the camera has no more.
-func (c *streamCmd) print(e *env, model *rfgaedge.Model, camera *rfgaedge.Camera) error {
-	out := bufio.NewWriter(e.out)
-	var answer rfgaedge.Answer
-	var record rfgaedge.Record
-	var line []byte
+// streamPrinter writes what is found.
+type streamPrinter struct {
+	*env
+	model   *rfgaedge.Model
+	camera  *rfgaedge.Camera
+	src     string
+	lines   *bufio.Writer
+	tracker *rfgaedge.Tracker // nil: boxes as they are found
+	viewer  *viewer           // nil: no overlay
+	record  rfgaedge.Record
+	line    []byte
+}
+
+// print writes an object, and a picture if there is a viewer, for every answer until the camera has no more.
+func (p *streamPrinter) print() (err error) {
+	answer := new(rfgaedge.Answer)
+	if p.viewer != nil {
+		defer func() { err = errors.Join(err, p.viewer.finish()) }()
+	}
 	for {
 		// An interruption ends the camera's frames, not the answer under way.
-		err := camera.Next(context.WithoutCancel(e.ctx), &answer)
+		err := p.camera.Next(context.WithoutCancel(p.ctx), answer)
+		if errors.Is(err, io.EOF) || errors.Is(err, rfgaedge.ErrClosed) {
+			return nil
+		}
 		if err != nil {
-			if errors.Is(err, io.EOF) || errors.Is(err, rfgaedge.ErrClosed) {
-				return nil
-			}
 			return err
 		}
-		line = appendAnswer(line[:0], model, c.Input, &answer, &record)
-		if _, err := out.Write(append(line, '\n')); err != nil {
+		if p.tracker != nil && answer.Err == nil {
+			p.tracker.Update(&answer.Result)
+		}
+		if err := p.printLine(answer); err != nil {
 			return badIO(err)
 		}
-		if err := out.Flush(); err != nil {
-			return badIO(err)
+		if p.viewer != nil {
+			if answer, err = p.viewer.show(p.ctx, answer); err != nil {
+				return nil // finish says it
+			}
 		}
 	}
+}
+
+func (p *streamPrinter) printLine(answer *rfgaedge.Answer) error {
+	p.line = append(appendAnswer(p.line[:0], p.model, p.src, answer, &p.record), '\n')
+	if _, err := p.lines.Write(p.line); err != nil {
+		return err
+	}
+	return p.lines.Flush()
 }
 
 // appendAnswer appends the JSON object of an answer: a record or an error, with which frame it was.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"image"
 	"strconv"
 	"strings"
@@ -20,6 +21,8 @@ type videoFlags struct {
 	Every  int     `default:"1" placeholder:"N" help:"Look at every N-th frame (${default})."`
 	FPSMax float64 `name:"fps-max" placeholder:"F" help:"Look at no more than F frames a second."`
 	ROI    string  `name:"roi" placeholder:"X,Y,W,H" help:"Look at this part of the frame alone; boxes are still in the frame's pixels."`
+	Mask   string  `placeholder:"FILE.png" help:"Ignore what is black in this picture, which is stretched over the frame: the network does not see it, and no box lies there alone."`
+	Smooth bool    `help:"Steady boxes: they stand still while they only tremble, appear when found twice in a row, and stay for a few frames when not found."`
 	Fast   bool    `help:"Resize by fewer rows: quicker, a little less sharp."`
 }
 
@@ -63,6 +66,29 @@ func (c *videoFlags) video(e *env) (o stream.Options, p stream.PumpOptions, err 
 	}
 	return o, p, nil
 }
+
+// steady sets what the flags say of looking and of boxes. The Tracker is nil without --smooth.
+func (c *videoFlags) steady(o *rfgaedge.LocalizeOptions) (*rfgaedge.Tracker, error) {
+	if c.Mask != "" {
+		img, err := source{name: c.Mask}.decode(nil)
+		if err != nil {
+			return nil, fmt.Errorf("--mask: %w", err)
+		}
+		o.Mask = image.NewGray(image.Rect(0, 0, img.W, img.H))
+		for i := range o.Mask.Pix {
+			o.Mask.Pix[i] = byte((int(img.Pix[3*i]) + int(img.Pix[3*i+1]) + int(img.Pix[3*i+2])) / 3)
+		}
+	}
+	if !c.Smooth {
+		return nil, nil
+	}
+	tracker := rfgaedge.NewTracker(rfgaedge.TrackOptions{MinP: o.MinP})
+	o.MinP *= stayAt
+	return tracker, nil
+}
+
+// stayAt is the share of --min-p at which something that has been found may stay.
+const stayAt = 0.7
 
 // filter is how frames are resized.
 func (c *videoFlags) filter() rfgaedge.Filter {

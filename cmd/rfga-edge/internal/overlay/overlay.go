@@ -32,8 +32,14 @@ func Draw(rgb []byte, w, h int, heat *Heat, marks []Mark) *image.RGBA {
 	for i, o := 0, 0; o < len(img.Pix); i, o = i+3, o+4 {
 		img.Pix[o], img.Pix[o+1], img.Pix[o+2], img.Pix[o+3] = rgb[i], rgb[i+1], rgb[i+2], 255
 	}
-	drawHeat(img, heat)
+	Paint(img, heat, marks)
+	return img
+}
 
+// Paint draws the heat map, if any, and the marks onto a photo without transparency.
+func Paint(img *image.RGBA, heat *Heat, marks []Mark) {
+	drawHeat(img, heat)
+	w, h := img.Rect.Dx(), img.Rect.Dy()
 	side := math.Sqrt(float64(w) * float64(h))
 	s := style{line: max(1.6, side/230), text: max(12, side/33)}
 	for _, m := range slices.Backward(marks) { // the first mark on top
@@ -47,7 +53,6 @@ func Draw(rgb []byte, w, h int, heat *Heat, marks []Mark) *image.RGBA {
 			plates = append(plates, s.plate(img, m, accent(m.Group), plates))
 		}
 	}
-	return img
 }
 
 // Gray returns the heat map over the whole photo as 8-bit gray: 255*heat truncated, as a threshold sees it.
