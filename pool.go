@@ -137,6 +137,14 @@ type CameraStats struct {
 	Busy time.Duration
 }
 
+// PerFrame is how long a session has been busy with a frame on average, 0 before the first.
+func (s CameraStats) PerFrame() time.Duration {
+	if n := s.Answered + s.Unread; n > 0 {
+		return s.Busy / time.Duration(n)
+	}
+	return 0
+}
+
 // Camera is a source of frames of a Pool. Offer and its kind are for one goroutine, Next for another; both are safe to call
 // from several.
 type Camera struct {

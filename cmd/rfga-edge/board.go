@@ -20,6 +20,7 @@ var sysThermal = board.SysThermal
 
 // apply makes the process what the flags say, before it starts to work. The Thermal is nil without --temp-max.
 func (c *boardFlags) apply(e *env) (*board.Thermal, error) {
+	board.Frugal()
 	if c.CPUs != "" {
 		cpus, err := board.ParseCPUs(c.CPUs)
 		if err != nil {

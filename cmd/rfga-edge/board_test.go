@@ -1,13 +1,16 @@
 package main
 
 import (
+	"bytes"
+	"fmt"
+	"image"
+	"image/color"
+	"image/jpeg"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"testing"
-
-	"image"
-	"image/color"
 
 	"github.com/rfga-edge/rfga-edge/cmd/rfga-edge/internal/board"
 )
@@ -38,5 +41,56 @@ func TestBoardFlags(t *testing.T) {
 	}
 	if runtime.GOOS != "linux" {
 		look(exitUsage, "--cpus", "0")
+	}
+}
+
+// A camera's process takes no more than 64 MiB beside the model, whatever comes in: large frames, or JPEGs of them.
+func TestStreamMemory(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux tells a process's own peak")
+	}
+	dir := t.TempDir()
+	img := image.NewYCbCr(image.Rect(0, 0, 1920, 1080), image.YCbCrSubsampleRatio420)
+	for i := range img.Y {
+		img.Y[i] = byte(i * i >> 9)
+	}
+	var jpegs bytes.Buffer
+	for range 12 {
+		if err := jpeg.Encode(&jpegs, img, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	raw := bytes.Repeat(slices.Concat(img.Y, img.Cb, img.Cr), 5)
+	for name, c := range map[string]struct {
+		data []byte
+		args []string
+	}{
+		"mjpeg": {jpegs.Bytes(), nil},
+		"i420":  {raw, []string{"--format", "i420", "--size", "1920x1080"}},
+	} {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, c.data, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		var said bytes.Buffer
+		cmd := process(t, append([]string{"stream", "--fast", path}, c.args...)...)
+		cmd.Stderr = &said
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("%v\n%s", err, &said)
+		}
+		var peak float64
+		if _, err := fmt.Sscanf(said.String(), "peak %f MiB", &peak); err != nil || bytes.Contains(out, []byte("error")) {
+			t.Fatalf("%q, %v, %.200s", &said, err, out)
+		}
+		file, err := os.Stat("../../defaultmodel/default.rfga")
+		if err != nil {
+			t.Fatal(err)
+		}
+		model := float64(file.Size()) / (1 << 20)
+		t.Logf("%s: %.1f MiB, of which the model is %.1f", name, peak, model)
+		if peak-model > 64 {
+			t.Errorf("%s: %.1f MiB beside the model of %.1f", name, peak-model, model)
+		}
 	}
 }

@@ -3,11 +3,13 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"image"
 	"image/color"
 	"image/png"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -18,6 +20,11 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if os.Getenv("RFGA_TEST_MAIN") != "" { // a process of its own, see process
+		code := Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+		fmt.Fprintf(os.Stderr, "peak %.1f MiB\n", peakRSS())
+		os.Exit(code)
+	}
 	panicsEscape = true
 	os.Exit(m.Run())
 }
@@ -27,6 +34,14 @@ func command(stdin io.Reader, args ...string) (code int, stdout, stderr string) 
 	var out, err bytes.Buffer
 	code = Main(args, stdin, &out, &err)
 	return code, out.String(), err.String()
+}
+
+// process is the command as a process of its own. At its end it says on standard error how much memory it took at most.
+func process(t testing.TB, args ...string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
+	cmd.Env = append(os.Environ(), "RFGA_TEST_MAIN=1")
+	return cmd
 }
 
 // expect runs the command and checks its exit code, and that what went wrong was said on stderr.

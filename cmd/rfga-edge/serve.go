@@ -26,6 +26,7 @@ type serveCmd struct {
 	Queue     int     `default:"64" placeholder:"N" help:"Requests that may wait for their turn (${default}); further ones are told to come again."`
 	MaxBody   int     `default:"32" placeholder:"MIB" help:"Largest body of a request in MiB (${default})."`
 	MaxPixels float64 `default:"64" placeholder:"MP" help:"Largest photo in megapixels (${default})."`
+	boardFlags
 }
 
 // Help is what 'serve --help' adds.
@@ -48,6 +49,10 @@ func (c *serveCmd) Run(e *env) error {
 	if o.Sources, err = c.sources(e); err != nil {
 		return err
 	}
+	thermal, err := c.apply(e)
+	if err != nil {
+		return err
+	}
 	model, look, err := c.open()
 	if err != nil {
 		return err
@@ -56,6 +61,14 @@ func (c *serveCmd) Run(e *env) error {
 	o.Model, o.Watch, o.Look = model, look, look
 	o.Look.TopK = 1 // as localize has it
 	o.Watch.Locate = 1
+	if err := c.steadySources(o.Sources, &o.Watch); err != nil {
+		return err
+	}
+	if thermal != nil {
+		for i := range o.Sources {
+			o.Sources[i].FPS = thermal.FPS
+		}
+	}
 	o.Line = func(dst []byte, name string, a *rfgaedge.Answer, scratch *rfgaedge.Record) []byte {
 		return appendAnswer(dst, model, name, a, scratch)
 	}
@@ -136,7 +149,7 @@ func (c *serveCmd) sources(e *env) ([]service.Source, error) {
 		if err != nil {
 			return nil, usage("--source %s: %w", text, err)
 		}
-		if err := o.Check(); err != nil {
+		if err := o.Check(input); err != nil {
 			return nil, usage("--source %s: %w", text, err)
 		}
 		list = append(list, service.Source{Name: name, Pump: pump, Open: func(ctx context.Context) (stream.Source, error) {
@@ -144,6 +157,28 @@ func (c *serveCmd) sources(e *env) ([]service.Source, error) {
 		}})
 	}
 	return list, nil
+}
+
+// steadySources sets what the flags say of looking at each source and of its boxes.
+func (c *serveCmd) steadySources(list []service.Source, watch *rfgaedge.LocalizeOptions) error {
+	for i := range list {
+		text := c.Source[i]
+		_, options, _ := strings.Cut(text, "#")
+		flags, look := c.videoFlags, *watch
+		if err := flags.override(options); err != nil {
+			return usage("--source %s: %w", text, err)
+		}
+		tracker, err := flags.steady(&look)
+		if err != nil {
+			return err
+		}
+		list[i].Watch = &look
+		if tracker != nil {
+			minP := watch.MinP
+			list[i].Tracker = func() *rfgaedge.Tracker { return rfgaedge.NewTracker(rfgaedge.TrackOptions{MinP: minP}) }
+		}
+	}
+	return nil
 }
 
 // override sets flags from a text such as fps-max=5#size=640x480.
@@ -173,8 +208,12 @@ func (c *videoFlags) override(text string) error {
 			c.FPSMax, err = strconv.ParseFloat(value, 64)
 		case "roi":
 			c.ROI = value
+		case "mask":
+			c.Mask = value
+		case "smooth":
+			c.Smooth = true
 		default:
-			return fmt.Errorf("#%s: there are format, size, matrix, range, every, fps-max, roi", name)
+			return fmt.Errorf("#%s: there are format, size, matrix, range, every, fps-max, roi, mask, smooth", name)
 		}
 		if err != nil {
 			return fmt.Errorf("#%s: %w", part, err)

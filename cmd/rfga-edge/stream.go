@@ -83,7 +83,7 @@ func (c *streamCmd) Run(e *env) (err error) {
 		return err
 	}
 	if thermal != nil {
-		pump.FPS = func() float64 { return thermal.FPS(c.FPSMax, perFrame(p.camera)) }
+		pump.FPS = func() float64 { return thermal.FPS(c.FPSMax, p.camera.Stats().PerFrame()) }
 	}
 	if video != nil {
 		p.viewer = newViewer(video, c.format(), c.FPSMax, src.Live(), e)
@@ -121,15 +121,6 @@ func after(ctx context.Context, d time.Duration) <-chan struct{} {
 		time.AfterFunc(d, func() { close(passed) })
 	})
 	return passed
-}
-
-// perFrame is how long the model has taken for a frame of the camera so far, 0 at the beginning.
-func perFrame(camera *rfgaedge.Camera) time.Duration {
-	stats := camera.Stats()
-	if n := stats.Answered + stats.Unread; n > 0 {
-		return stats.Busy / time.Duration(n)
-	}
-	return 0
 }
 
 // streamError says whose fault an error of a source is.

@@ -17,6 +17,12 @@ type Source struct {
 	Name string
 	Open func(context.Context) (stream.Source, error) // again after its end, unless it was a file
 	Pump stream.PumpOptions
+	// Watch is what to look for in it; nil: what the server's options say. Its heat map is kept in any case.
+	Watch *rfgaedge.LocalizeOptions
+	// Tracker makes what steadies its boxes; nil: they are shown as they are found.
+	Tracker func() *rfgaedge.Tracker
+	// FPS, if not nil, bounds the rate of frames to look at, given the limit of Pump (0: none) and how long one takes.
+	FPS func(limit float64, perFrame time.Duration) float64
 }
 
 // hub keeps the sources going.
@@ -143,7 +149,13 @@ func (f *feed) run(ctx context.Context) {
 // watch publishes answers until the source ends.
 func (f *feed) watch(ctx context.Context, src stream.Source) error {
 	defer src.Close()
-	camera, err := f.hub.pool.Camera(rfgaedge.CameraOptions{Name: f.source.Name, EveryFrame: !src.Live(), KeepFrames: true, Limits: f.hub.o.Limits})
+	o := rfgaedge.CameraOptions{Name: f.source.Name, EveryFrame: !src.Live(), KeepFrames: true, Limits: f.hub.o.Limits}
+	if w := f.source.Watch; w != nil {
+		watch := *w
+		watch.Heat = true
+		o.Localizing = &watch
+	}
+	camera, err := f.hub.pool.Camera(o)
 	if err != nil {
 		return err
 	}
@@ -154,7 +166,11 @@ func (f *feed) watch(ctx context.Context, src stream.Source) error {
 	defer f.leave(camera)
 	f.change(running, nil)
 	pumped := make(chan error, 1)
-	go func() { pumped <- stream.Pump(ctx, src, camera, f.source.Pump) }()
+	go func() { pumped <- stream.Pump(ctx, src, camera, f.pump(camera)) }()
+	var tracker *rfgaedge.Tracker
+	if f.source.Tracker != nil {
+		tracker = f.source.Tracker()
+	}
 	next := new(rfgaedge.Answer)
 	var record rfgaedge.Record
 	for {
@@ -164,8 +180,28 @@ func (f *feed) watch(ctx context.Context, src stream.Source) error {
 		case err != nil: // nobody waits for a pump whose read may never end
 			return err
 		}
+		if tracker != nil && next.Err == nil {
+			tracker.Update(&next.Result)
+		}
 		next = f.publish(next, &record)
 	}
+}
+
+// pump is how frames are chosen.
+func (f *feed) pump(camera *rfgaedge.Camera) stream.PumpOptions {
+	o := f.source.Pump
+	if f.source.FPS == nil {
+		return o
+	}
+	limit := o.FPS
+	o.FPS = func() float64 {
+		most := 0.0
+		if limit != nil {
+			most = limit()
+		}
+		return f.source.FPS(most, camera.Stats().PerFrame())
+	}
+	return o
 }
 
 // leave adds up what the camera has counted.

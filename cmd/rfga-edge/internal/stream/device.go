@@ -11,16 +11,13 @@ type device struct {
 	image v4l2.Image
 }
 
-// openDevice opens a video device; format, size and rate of the options are wishes.
-func openDevice(path string, o Options) (Source, error) {
-	wish := v4l2.Wish{Width: o.Width, Height: o.Height, FPS: o.FPS}
-	switch o.Format {
-	case "", v4l2.MJPEG:
-		wish.Format = o.Format
-	default:
+// wish is what the options ask of a device: format, size and rate.
+func (o *Options) wish() (v4l2.Wish, error) {
+	wish := v4l2.Wish{Format: o.Format, Width: o.Width, Height: o.Height, FPS: o.FPS}
+	if o.Format != "" && o.Format != v4l2.MJPEG {
 		format, err := rfgaedge.ParsePixelFormat(o.Format)
 		if err != nil {
-			return nil, misuse("%v, or mjpeg", err)
+			return wish, misuse("%v, or mjpeg", err)
 		}
 		wish.Format = format.String()
 	}
@@ -29,6 +26,15 @@ func openDevice(path string, o Options) (Source, error) {
 	}
 	if o.Range != nil {
 		wish.Range = *o.Range
+	}
+	return wish, nil
+}
+
+// openDevice opens a video device.
+func openDevice(path string, o Options) (Source, error) {
+	wish, err := o.wish()
+	if err != nil {
+		return nil, err
 	}
 	c, err := v4l2.Open(path, wish)
 	if err != nil {

@@ -60,11 +60,11 @@ func misuse(format string, args ...any) error { return &UsageError{fmt.Sprintf(f
 // Open opens an input: "-", a path, or tcp://HOST:PORT with an address of this machine, to connect to or, with ?listen, to
 // wait at for one connection; or a video device. It waits for a FIFO's or a connection's other end until ctx is done.
 func Open(ctx context.Context, input string, o Options) (Source, error) {
-	if o.Device || v4l2.IsDevice(input) {
-		return openDevice(input, o)
-	}
-	if err := o.Check(); err != nil {
+	if err := o.Check(input); err != nil {
 		return nil, err
+	}
+	if o.device(input) {
+		return openDevice(input, o)
 	}
 	r, live, err := open(ctx, input, o.Stdin)
 	if err != nil {
@@ -78,8 +78,20 @@ func Open(ctx context.Context, input string, o Options) (Source, error) {
 	return s, nil
 }
 
-// Check refuses options that no input can mean.
-func (o *Options) Check() error {
+// device tells whether an input is a video device.
+func (o *Options) device(input string) bool { return o.Device || v4l2.IsDevice(input) }
+
+// Check refuses options that the input cannot mean.
+func (o *Options) Check(input string) error {
+	if o.device(input) {
+		_, err := o.wish()
+		return err
+	}
+	return o.check()
+}
+
+// check refuses what no stream can mean.
+func (o *Options) check() error {
 	switch o.Format {
 	case "", "y4m", "mjpeg":
 		return nil
@@ -99,7 +111,7 @@ func (o *Options) Check() error {
 
 // New reads a stream from r, which Close closes.
 func New(r io.ReadCloser, live bool, o Options) (Source, error) {
-	if err := o.Check(); err != nil {
+	if err := o.check(); err != nil {
 		return nil, err
 	}
 	b := &bytesFrom{Reader: bufio.NewReaderSize(r, 1<<16), closer: r, live: live}
