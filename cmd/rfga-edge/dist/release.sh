@@ -21,7 +21,7 @@ for p in $platforms; do
 	arch=${p#*/}
 	GOOS=${p%%/*} GOARCH=${arch%%/*} GOARM=${arch#arm/} go build -trimpath -ldflags='-s -w' -o "$out/$(name "$p")" ./cmd/rfga-edge
 done
-cp cmd/rfga-edge/dist/Containerfile LICENSE "$out/"
+cp cmd/rfga-edge/dist/Containerfile cmd/rfga-edge/dist/rfga-edge-camera@.service LICENSE "$out/"
 
 # What is inside, as CycloneDX: the modules that the linker took, with their hashes from go.sum.
 go run ./cmd/rfga-edge/dist/sbom "$out/$(name linux/amd64)" >"$out/rfga-edge.cdx.json"
