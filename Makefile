@@ -21,6 +21,9 @@ test: ## all tests of this machine
 	go vet ./...
 	go test ./...
 
+soak: ## 200,000 frames through everything that stream does, damaged ones among them; memory, goroutines and allocations must not grow
+	RFGA_SOAK=200000 go test -count=1 -timeout 2h -v -run TestSoak ./cmd/rfga-edge
+
 generate: ## write asm/*.s and their stubs again from asm/_gen
 	go generate ./asm
 

@@ -123,6 +123,7 @@ type shot struct {
 	packed  bool
 	err     error // instead of a frame
 	offered time.Time
+	dropped uint64 // frames right before it that made room
 }
 
 // CameraStats counts a camera's frames since it was added. Offered is the sum of Replaced, Answered, Unread and what is
@@ -161,7 +162,6 @@ type Camera struct {
 	finished, closed bool
 	waiting          shot
 	ready            Answer
-	dropped          uint64
 	stats            CameraStats
 
 	room, answers chan struct{} // signals: waiting has become free; an answer is there, or none will come
@@ -233,9 +233,10 @@ func (c *Camera) offer(ctx context.Context, s Stamp, fill func(*shot)) error {
 		return ErrClosed
 	}
 	c.stats.Offered++
+	c.spare.dropped = 0
 	if c.full {
 		c.stats.Replaced++
-		c.dropped++
+		c.spare.dropped = c.waiting.dropped + 1
 	}
 	c.waiting, c.spare = c.spare, c.waiting
 	c.full = true

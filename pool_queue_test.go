@@ -27,7 +27,7 @@ func TestPoolTurns(t *testing.T) {
 		if turns += c.Name(); a.shot.Seq != want {
 			t.Errorf("turn %s: frame %d, want %d", turns, a.shot.Seq, want)
 		}
-		a.Stamp = a.shot.Stamp
+		a.Stamp, a.Dropped = a.shot.Stamp, a.shot.dropped
 		return c
 	}
 	for seq := range uint64(10) {

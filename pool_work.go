@@ -40,7 +40,6 @@ func (c *Camera) Next(ctx context.Context, a *Answer) error {
 			if a.Frame = nil; a.kept {
 				a.Frame = &a.shot.frame
 			}
-			a.Dropped, c.dropped = c.dropped, 0
 			c.done = false
 			c.stats.Answered++
 			c.enqueue()
@@ -129,7 +128,7 @@ func (p *Pool) give(c *Camera, a *Answer, busy time.Duration) {
 	}
 	if c.done {
 		c.stats.Unread++
-		c.dropped++
+		a.Dropped += c.ready.Dropped + 1
 	}
 	c.ready, *a = *a, c.ready
 	if !c.o.KeepFrames { // the session keeps the memory of frames
@@ -164,7 +163,7 @@ func (p *Pool) serve(ctx context.Context, s *Session) {
 
 // look decodes the shot if need be and localizes what is in it.
 func (a *Answer) look(ctx context.Context, c *Camera, s *Session, begin time.Time) {
-	a.Stamp, a.Waited, a.Decode, a.kept = a.shot.Stamp, begin.Sub(a.shot.offered), 0, false
+	a.Stamp, a.Dropped, a.Waited, a.Decode, a.kept = a.shot.Stamp, a.shot.dropped, begin.Sub(a.shot.offered), 0, false
 	if a.Err = a.shot.err; a.Err != nil {
 		return
 	}

@@ -60,10 +60,16 @@ func expect(t *testing.T, code int, args ...string) (stdout, stderr string) {
 // colours writes a model that finds red, green and blue things in images of 64x48.
 func colours(t testing.TB, dir string) string {
 	t.Helper()
+	return coloursOf(t, dir, 64, 48)
+}
+
+// coloursOf is colours for another input.
+func coloursOf(t testing.TB, dir string, w, h int) string {
+	t.Helper()
 	half := [3]float32{0.5, 0.5, 0.5}
-	b := build.New("colours", "test", 64, 48, half, half)
-	w := []float32{1, -1, -1, -1, 1, -1, -1, -1, 1}
-	x := b.Conv("differences", b.Input(), w, [4]int{3, 3, 1, 1}, []float32{-1, -1, -1}, build.Win{}, 1, build.ActReLU)
+	b := build.New("colours", "test", w, h, half, half)
+	weights := []float32{1, -1, -1, -1, 1, -1, -1, -1, 1}
+	x := b.Conv("differences", b.Input(), weights, [4]int{3, 3, 1, 1}, []float32{-1, -1, -1}, build.Win{}, 1, build.ActReLU)
 	x = b.AvgPool("blocks", x, build.PoolWin{Kernel: [2]int{4, 4}}, false)
 	b.Localizer("classes", x, []float32{9, 0, 0, 0, 9, 0, 0, 0, 9}, nil)
 	m, err := b.Finish()
