@@ -44,12 +44,15 @@ var forms = []form{
 	{0xFFFFFC00, 0b0_1_0_01110_00_10000_11010_10 << 10, "", two("fcvtns v%d.4s, v%d.4s")},
 	{0xFFFFFC00, 0b0_0_0_01110_00_10000_10111_10 << 10, "", two("fcvtl v%d.4s, v%d.4h")},
 	{0xFFFFFC00, 0b0_1_0_01110_00_10000_10111_10 << 10, "", two("fcvtl2 v%d.4s, v%d.8h")},
+	{0xFFFFFC00, 0b0_0_0_01110_00_10000_10110_10 << 10, "", two("fcvtn v%d.4h, v%d.4s")},
+	{0xFFFFFC00, 0b0_1_0_01110_00_10000_10110_10 << 10, "", two("fcvtn2 v%d.8h, v%d.4s")},
 	// Advanced SIMD three different: 0 Q U 01110 size 1 Rm opcode 00 Rn Rd.
 	{0xFFE0FC00, 0b0_0_0_01110_01_1_00000_0001_00 << 10, "", three("saddw v%d.4s, v%d.4s, v%d.4h")},
 	{0xFFE0FC00, 0b0_1_0_01110_01_1_00000_0001_00 << 10, "", three("saddw2 v%d.4s, v%d.4s, v%d.8h")},
 	// Advanced SIMD vector x indexed element: 0 Q U 01111 size L M Rm opcode H 0 Rn Rd.
 	{0xFFC0F400, 0b0_0_0_01111_01_0_0_0000_0010_0_0 << 10, "", halfElement("smlal v%d.4s, v%d.4h, v%d.h[%d]")},
 	{0xFFC0F400, 0b0_1_0_01111_01_0_0_0000_0010_0_0 << 10, "", halfElement("smlal2 v%d.4s, v%d.8h, v%d.h[%d]")},
+	{0xFFC0F400, 0b0_1_0_01111_00_0_0_0000_0001_0_0 << 10, "fp16", halfElement("fmla v%d.8h, v%d.8h, v%d.h[%d]")},
 	{0xFFC0F400, 0b0_1_0_01111_10_0_0_0000_0001_0_0 << 10, "", func(w uint32) string {
 		return fmt.Sprintf("fmla v%d.4s, v%d.4s, v%d.s[%d]", d(w), n(w), m(w), bits(w, 11, 1)<<1|bits(w, 21, 1))
 	}},
@@ -83,11 +86,11 @@ func decode(forms []form, w uint32) (text, feature string) {
 }
 
 // features are what a kernel may use, by the instruction set in its file's name.
-var features = map[string]string{"neon": "", "dotprod": " dotprod ", "i8mm": " dotprod i8mm "}
+var features = map[string]string{"neon": "", "dotprod": " dotprod ", "i8mm": " dotprod i8mm ", "fp16": " fp16 "}
 
 // baseline lists the mnemonics of Go's assembler that kernels use and every arm64 CPU has. The assembler knows others that
 // it has not: SVE (Z and P registers), SHA, AES, atomics.
-var baseline = words(`ADD ADDS SUB SUBS CMP LSL MOVD B BEQ BNE BLT BGE BGT TBZ RET LDP.P MUL
+var baseline = words(`ADD ADDS SUB SUBS CMP LSL MOVD B BEQ BNE BLT BGE BGT TBZ RET LDP.P MUL CBNZ
 	FMOVQ FMOVQ.P FMOVD FMOVD.P FMOVS FLDPQ FLDPD FSTPQ VLD1 VLD1.P VLD1R VST1 VST1.P
 	VADD VSUB VMUL VADDP VEOR VEXT VMOVI VMOV VDUP VSMULL VSMULL2 VSMLAL VSMLAL2 VUXTL VUXTL2 VSXTL VSXTL2 VUZP1 VUZP2
 	VZIP1 VZIP2 VTRN1 VTRN2 VSHL VSSHR VUSHR VSCVTF VFADD VFSUB VFMUL VFMAX VFMIN
@@ -178,6 +181,8 @@ func TestARM64WordsRefuses(t *testing.T) {
 		{"neon", "WORD $0x4e606a8c", "want WORD"},
 		{"neon", "WORD $0xd503201f // nop", "no table"},
 		{"neon", "VEOR3 V0.B16, V1.B16, V2.B16, V3.B16", "not in this test's list"},
+		{"fp16", "WORD $0x4f221020 // fmla v0.8h, v1.8h, v2.h[2]", ""},
+		{"neon", "WORD $0x4f221020 // fmla v0.8h, v1.8h, v2.h[2]", "needs fp16"},
 		{"sve", "RET", "not known"},
 	} {
 		got := strings.Join(checkARM64(test.isa, "\t"+test.line+"\n"), "; ")
@@ -203,7 +208,7 @@ func TestARM64WordsLLVM(t *testing.T) {
 			}
 		}
 	})
-	compareLLVM(t, exec.Command(mc, "--disassemble", "--triple=aarch64", "--mattr=+dotprod,+i8mm"), encoded, want)
+	compareLLVM(t, exec.Command(mc, "--disassemble", "--triple=aarch64", "--mattr=+dotprod,+i8mm,+fullfp16"), encoded, want)
 }
 
 // compareLLVM has cmd, an llvm-mc, decode the words and compares them with what they ought to be.

@@ -355,6 +355,61 @@ func F32Gemm1x8c1NEON(c *float32, ldc int, a *float32, lda int, b *float32, k in
 //go:noescape
 func F16F32ExpandNEON(dst *float32, src *uint16, n int)
 
+// F16Gemm8x16c1FP16 is a 8x16 tile on IEEE halves: for i < 8, j < 16, distances lda, ldc and ldr being in bytes:
+//
+//	h := 0, a half
+//	for t < k { h = FMA(a[i*lda...][t], b[16*t+j], h), rounded to a half }
+//	v := float32(h) + bias[j], or c[i*ldc...][j] if bias is nil
+//	c[i*ldc...][j] = v, or what p makes of it and, unless res is nil, res[i*ldr...][j], if p is not nil
+//
+// k is at least 1.
+//
+//go:noescape
+func F16Gemm8x16c1FP16(c *float32, ldc int, a *uint16, lda int, b *uint16, k int, bias *float32, res *float32, ldr int, p *ClampF32)
+
+// F16Gemm4x16c1FP16 is a 4x16 tile on IEEE halves: for i < 4, j < 16, distances lda, ldc and ldr being in bytes:
+//
+//	h := 0, a half
+//	for t < k { h = FMA(a[i*lda...][t], b[16*t+j], h), rounded to a half }
+//	v := float32(h) + bias[j], or c[i*ldc...][j] if bias is nil
+//	c[i*ldc...][j] = v, or what p makes of it and, unless res is nil, res[i*ldr...][j], if p is not nil
+//
+// k is at least 1.
+//
+//go:noescape
+func F16Gemm4x16c1FP16(c *float32, ldc int, a *uint16, lda int, b *uint16, k int, bias *float32, res *float32, ldr int, p *ClampF32)
+
+// F16Gemm2x16c1FP16 is a 2x16 tile on IEEE halves: for i < 2, j < 16, distances lda, ldc and ldr being in bytes:
+//
+//	h := 0, a half
+//	for t < k { h = FMA(a[i*lda...][t], b[16*t+j], h), rounded to a half }
+//	v := float32(h) + bias[j], or c[i*ldc...][j] if bias is nil
+//	c[i*ldc...][j] = v, or what p makes of it and, unless res is nil, res[i*ldr...][j], if p is not nil
+//
+// k is at least 1.
+//
+//go:noescape
+func F16Gemm2x16c1FP16(c *float32, ldc int, a *uint16, lda int, b *uint16, k int, bias *float32, res *float32, ldr int, p *ClampF32)
+
+// F16Gemm1x16c1FP16 is a 1x16 tile on IEEE halves: for i < 1, j < 16, distances lda, ldc and ldr being in bytes:
+//
+//	h := 0, a half
+//	for t < k { h = FMA(a[i*lda...][t], b[16*t+j], h), rounded to a half }
+//	v := float32(h) + bias[j], or c[i*ldc...][j] if bias is nil
+//	c[i*ldc...][j] = v, or what p makes of it and, unless res is nil, res[i*ldr...][j], if p is not nil
+//
+// k is at least 1.
+//
+//go:noescape
+func F16Gemm1x16c1FP16(c *float32, ldc int, a *uint16, lda int, b *uint16, k int, bias *float32, res *float32, ldr int, p *ClampF32)
+
+// F32F16NarrowNEON writes n floats as IEEE halves, rounded to the nearest, ties to even; what is too large becomes infinite.
+//
+// n is a multiple of 16 and at least 16.
+//
+//go:noescape
+func F32F16NarrowNEON(dst *uint16, src *float32, n int)
+
 // F32DepthwiseNEON is, for i < pixels, j < n, distances and offsets being in bytes:
 //
 //	v := bias[j]

@@ -29,6 +29,8 @@ var arm64Files = []file[*arm]{
 	attendNEON(),
 	gemmF32NEON(),
 	halvesNEON(),
+	gemmF16(),
+	narrowNEON(),
 	windowsF32NEON(),
 	winoF32NEON(),
 	rowsF32NEON(),

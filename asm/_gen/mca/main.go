@@ -27,25 +27,25 @@ type core struct {
 }
 
 // products is how many products an instruction makes.
-var products = map[string]float64{"smull": 8, "smlal": 8, "smlal.4s": 4, "sdot": 16, "usmmla": 32, "fmla": 4}
+var products = map[string]float64{"smull": 8, "smlal": 8, "smlal.4s": 4, "sdot": 16, "usmmla": 32, "fmla": 4, "fmla.8h": 8}
 
 const sog = "Arm's Software Optimization Guide of this core"
 
 var cores = []core{
 	{"cortex-a53", "one 128-bit vector instruction a cycle (LLVM's AArch64SchedA53.td; Arm publishes no guide)",
-		rates(1, 1, 0, 0, 1), &inOrder{2, 1, 1}},
-	{"cortex-a55", sog + ": Q-form multiplications and dot products, one a cycle", rates(1, 1, 1, 0, 1), &inOrder{2, 1, 1}},
-	{"cortex-a57", sog + ": integer multiplications on pipeline F0 only, FMLA of 128 bits on F0 and F1 together", rates(1, 1, 0, 0, 1), nil},
-	{"cortex-a72", sog + ": integer multiplications on pipeline F0 only; LLVM models it as a Cortex-A57", rates(1, 1, 0, 0, 1), nil},
-	{"cortex-a76", sog + ": integer multiplications on V0, dot products and FMLA on V0 and V1", rates(1, 1, 2, 0, 2), nil},
-	{"neoverse-n1", sog + ": integer multiplications on V0, dot products and FMLA on V0 and V1", rates(1, 1, 2, 0, 2), nil},
-	{"cortex-a510", "two vector pipelines (LLVM's AArch64SchedA510.td)", rates(2, 2, 2, 2, 2), &inOrder{3, 2, 2}},
-	{"neoverse-n2", sog + ": SMULL, dot and matrix products and FMLA on V0 and V1, SMLAL on V0", rates(2, 1, 2, 2, 2), nil},
+		rates(1, 1, 0, 0, 1, 0), &inOrder{2, 1, 1}},
+	{"cortex-a55", sog + ": Q-form multiplications and dot products, one a cycle", rates(1, 1, 1, 0, 1, 1), &inOrder{2, 1, 1}},
+	{"cortex-a57", sog + ": integer multiplications on pipeline F0 only, FMLA of 128 bits on F0 and F1 together", rates(1, 1, 0, 0, 1, 0), nil},
+	{"cortex-a72", sog + ": integer multiplications on pipeline F0 only; LLVM models it as a Cortex-A57", rates(1, 1, 0, 0, 1, 0), nil},
+	{"cortex-a76", sog + ": integer multiplications on V0, dot products and FMLA on V0 and V1", rates(1, 1, 2, 0, 2, 2), nil},
+	{"neoverse-n1", sog + ": integer multiplications on V0, dot products and FMLA on V0 and V1", rates(1, 1, 2, 0, 2, 2), nil},
+	{"cortex-a510", "two vector pipelines (LLVM's AArch64SchedA510.td)", rates(2, 2, 2, 2, 2, 2), &inOrder{3, 2, 2}},
+	{"neoverse-n2", sog + ": SMULL, dot and matrix products and FMLA on V0 and V1, SMLAL on V0", rates(2, 1, 2, 2, 2, 2), nil},
 }
 
 // rates lists what a core starts in a cycle, of what it has.
-func rates(smull, smlal, sdot, usmmla, fmla float64) map[string]float64 {
-	return map[string]float64{"smull": smull, "smlal": smlal, "smlal.4s": smlal, "sdot": sdot, "usmmla": usmmla, "fmla": fmla}
+func rates(smull, smlal, sdot, usmmla, fmla, half float64) map[string]float64 {
+	return map[string]float64{"smull": smull, "smlal": smlal, "smlal.4s": smlal, "sdot": sdot, "usmmla": usmmla, "fmla": fmla, "fmla.8h": half}
 }
 
 // A loop is one inner loop with its machine code.
@@ -125,8 +125,11 @@ func (c *core) peak(l loop) (peak float64, ok bool) {
 	for _, line := range l.text {
 		op, args, _ := strings.Cut(strings.TrimSpace(line), "\t")
 		op = strings.TrimSuffix(op, "2")
-		if op == "smlal" && strings.Contains(args, ".4s") {
+		switch {
+		case op == "smlal" && strings.Contains(args, ".4s"):
 			op = "smlal.4s"
+		case op == "fmla" && strings.Contains(args, ".8h"):
+			op = "fmla.8h"
 		}
 		n, multiplies := products[op]
 		if !multiplies {
@@ -221,7 +224,7 @@ func (t tools) loops(file string) ([]loop, error) {
 			continue
 		}
 		if line == endMark {
-			text, err := output([]byte(strings.Join(bytecode, "\n")), t.mc, "--disassemble", "--triple=aarch64", "--mattr=+dotprod,+i8mm")
+			text, err := output([]byte(strings.Join(bytecode, "\n")), t.mc, "--disassemble", "--triple=aarch64", "--mattr=+dotprod,+i8mm,+fullfp16")
 			if err != nil {
 				return nil, err
 			}
@@ -243,7 +246,7 @@ func (t tools) loops(file string) ([]loop, error) {
 // cycles is the steady state, what two hundred more turns cost, with llvm-mca's report.
 func (t tools) cycles(cpu string, l loop) (cycles float64, report string, err error) {
 	run := func(n int) (float64, error) {
-		attr, ok := map[string]string{"neon": "", "dotprod": "+dotprod", "i8mm": "+dotprod,+i8mm"}[l.isa]
+		attr, ok := map[string]string{"neon": "", "dotprod": "+dotprod", "i8mm": "+dotprod,+i8mm", "fp16": "+fullfp16"}[l.isa]
 		if !ok {
 			return 0, fmt.Errorf("instruction set %s is not known here", l.isa)
 		}
