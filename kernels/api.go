@@ -171,7 +171,8 @@ type HeadI8 struct {
 }
 
 // ConvF32 describes a float convolution. The weights, in the canonical order (padded to 4), are float32 or IEEE halves: one
-// of Weights and Weights16 is nil. Halves stay halves in memory; the arithmetic is float32.
+// of Weights and Weights16 is nil. Halves stay halves in memory; the arithmetic is float32, unless HalfMath allows half
+// precision, which has other bits and is used where the CPU has it, with float32 weights rounded.
 // y = clamp(conv + bias [+ IO.In[1] if Residual], ClampLo, ClampHi). Inner clamp: with Residual, the convolution's own
 // result is first clamped to InnerLo, InnerHi. Padding is zero.
 type ConvF32 struct {
@@ -184,6 +185,7 @@ type ConvF32 struct {
 	ClampLo, ClampHi float32
 	Residual         bool
 	InnerLo, InnerHi float32
+	HalfMath         bool
 }
 
 // DepthwiseF32 is to ConvF32 as DepthwiseI8 is to ConvI8.

@@ -26,7 +26,7 @@ type Bench struct {
 const benchWork = 32 << 20
 
 // BenchOps lists the operations that Benches knows, as KernelInfo names them.
-var BenchOps = []string{"gemm", "gemmf32", "depthwise", "depthwisef32", "winograd", "winogradf32", "requant", "widen", "flip", "expand",
+var BenchOps = []string{"gemm", "gemmf32", "gemmf16", "depthwise", "depthwisef32", "winograd", "winogradf32", "requant", "widen", "flip", "expand", "narrow",
 	"sum", "max", "rescale", "add", "mul", "attend", "scan", "spread", "blend", "unzip", "reduce", "color", "maxpoolf32", "avgpoolf32", "map", "sums", "dot", "attendf32"}
 
 // Benches returns every kernel of an operation that this CPU can run and that fits the shape.
@@ -39,6 +39,8 @@ func Benches(op string, s BenchShape) []Bench {
 		b.gemm16(s)
 	case "gemmf32":
 		b.gemmF32(s)
+	case "gemmf16":
+		b.gemmF16(s)
 	case "depthwise":
 		b.depthwise(s)
 	case "depthwisef32":
@@ -49,7 +51,7 @@ func Benches(op string, s BenchShape) []Bench {
 		b.winogradF32(s)
 	case "requant":
 		b.requant(s)
-	case "expand", "maxpoolf32", "avgpoolf32", "map", "sums", "dot", "attendf32":
+	case "expand", "narrow", "maxpoolf32", "avgpoolf32", "map", "sums", "dot", "attendf32":
 		b.rowsF32(op, s)
 	case "blend", "unzip", "reduce", "color":
 		b.pixels(op, s)

@@ -18,6 +18,26 @@ func (b *benches) gemmF32(s BenchShape) {
 	}
 }
 
+func (b *benches) gemmF16(s BenchShape) {
+	k := min(s.K, halfTerms)
+	for i := range gemmsF16 {
+		g := &gemmsF16[i]
+		if g.ISA&^features != 0 || s.M < g.MR {
+			continue
+		}
+		a, w := make([]uint16, s.M*s.K+Slack), make([]uint16, ceilDiv(s.N, g.NR)*g.NR*s.K)
+		c, bias := aligned[float32](g.MR*g.NR), filled[float32](g.NR)
+		rows, run := tiles(s, g.MR, g.NR, 2*s.K, func(row, panel int) {
+			start := &bias[0]
+			for k0 := 0; k0 < s.K; k0 += k {
+				g.Fn(&c[0], 4*g.NR, &a[row*s.K+k0], 2*s.K, &w[(panel*s.K+k0)*g.NR], min(k, s.K-k0), start, nil, 0, nil)
+				start = nil
+			}
+		})
+		b.add(g.Name, g.ISA, g.MR == halfFamily(features)[0].MR, rows*s.K*s.N, 0, run)
+	}
+}
+
 func (b *benches) depthwiseF32(s BenchShape) {
 	at := make([]asm.Tap, s.K)
 	for t := range at {
@@ -89,6 +109,9 @@ func (b *benches) rowsF32(op string, s BenchShape) {
 	case "expand":
 		halves := make([]uint16, n+Slack)
 		benchRows(b, expanders, n, func(f expandFunc) { f(&dst[0], &halves[0], n) })
+	case "narrow":
+		halves := make([]uint16, n)
+		benchRows(b, narrowers, n, func(f narrowFunc) { f(&halves[0], &dst[0], n) })
 	case "maxpoolf32", "avgpoolf32":
 		at := make([]asm.Tap, s.K)
 		for t := range at {

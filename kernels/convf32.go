@@ -16,6 +16,9 @@ func prepareConvF32(c *ConvF32, available ISA, l2 int) (*Prepared, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
+	if g := newConvF16(c, available, l2); g != nil {
+		return g.prepared(), nil
+	}
 	if family := chooseGEMMF32(available, c.Out.C/c.Groups); family != nil {
 		if g := newWinoF32(c, family, available, l2); g != nil {
 			return g.prepared(), nil

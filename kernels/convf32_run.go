@@ -16,7 +16,9 @@ type convF32 struct {
 
 	family  []*GEMMF32 // largest tile first; the last has one row
 	expand  *Row[expandFunc]
-	inPlace bool // rows are pixels of the input, and are read there
+	narrow  *Row[narrowFunc] // for kernels that multiply halves
+	direct  bool             // rows are pixels of the input
+	inPlace bool             // and are read there
 
 	packed   []float32 // [groups][panels][k][NR], or packed16
 	packed16 []uint16
@@ -39,6 +41,7 @@ type blockingF32 struct {
 	offB int // scratch: expanded weights of a pass
 	offC int // the tile of a panel that the output has not all columns of
 	offR int // the residual's
+	offF int // a row of floats, to become halves
 	offA int // gathered rows
 	size int
 }
@@ -47,22 +50,37 @@ type blockingF32 struct {
 const panelBytes = 24 << 10
 
 func newConvF32(c *ConvF32, family []*GEMMF32, available ISA, l2 int) *convF32 {
-	g := &convF32{ConvF32: *c, gi: c.In.C / c.Groups, go_: c.Out.C / c.Groups, rows: c.Out.H * c.Out.W, family: family, split: splitRows(family),
-		clamp: &asm.ClampF32{Lo: c.ClampLo, Hi: c.ClampHi, InnerLo: c.InnerLo, InnerHi: c.InnerHi}}
-	w := &c.Window
-	g.k = w.KH * w.KW * g.gi
+	g := &convF32{ConvF32: *c}
 	g.why = family[0].ISA.String() + ", float32"
 	if c.Weights16 != nil {
 		g.expand = chooseRow(expanders, available)
 		g.why = family[0].ISA.String() + ", weights in half precision"
 	}
+	g.init(family, l2)
+	return g
+}
+
+// init sets up what follows from the convolution and the family.
+func (g *convF32) init(family []*GEMMF32, l2 int) {
+	w := &g.Window
+	g.family, g.split = family, splitRows(family)
+	g.gi, g.go_, g.rows = g.In.C/g.Groups, g.Out.C/g.Groups, g.Out.H*g.Out.W
+	g.k = w.KH * w.KW * g.gi
+	g.clamp = &asm.ClampF32{Lo: g.ClampLo, Hi: g.ClampHi, InnerLo: g.InnerLo, InnerHi: g.InnerHi}
 	g.pack(1)
 	g.Weights, g.Weights16, g.Bias = nil, nil, nil // packed: lets go of the caller's
-	direct := w.KH == 1 && w.KW == 1 && w.StrideH == 1 && w.StrideW == 1 && w.Pad == [4]int{}
+	g.direct = w.KH == 1 && w.KW == 1 && w.StrideH == 1 && w.StrideW == 1 && w.Pad == [4]int{}
 	// Rows a multiple of a page apart would all want the same few lines of L1.
-	g.inPlace = direct && (4*c.In.C%1024 != 0 || g.rows == 1)
+	g.inPlace = g.direct && g.narrow == nil && (4*g.In.C%1024 != 0 || g.rows == 1)
 	g.plan(l2)
-	return g
+}
+
+// elem is the size of an operand of the kernels.
+func (g *convF32) elem() int {
+	if g.narrow != nil {
+		return 2
+	}
+	return 4
 }
 
 func (g *convF32) prepared() *Prepared {
@@ -133,13 +151,16 @@ func (g *convF32) plan(l2 int) {
 
 	b := &g.block
 	// Outputs of a block are written a panel at a time: few rows keep them near, but each block reads all weights again.
-	b.rows = max(l2/16/(4*(g.k+g.go_))/g.tile, 8)
-	b.rows = min(b.rows, max(l2/2/(4*g.k)/g.tile, 1), tiles) * g.tile
+	b.rows = max(l2/16/(g.elem()*g.k+4*g.go_)/g.tile, 8)
+	b.rows = min(b.rows, max(l2/2/(g.elem()*g.k)/g.tile, 1), tiles) * g.tile
 	passes := ceilDiv(g.k*4*main.NR, panelBytes)
 	b.k = (ceilDiv(g.k, passes) + 3) &^ 3
+	if g.narrow != nil {
+		b.k = halfTerms
+	}
 	b.lda = 4 * g.In.C
 	if !g.inPlace {
-		b.lda = (align64(4*g.k)/64 | 1) * 64 // an odd number of lines: rows spread over L1
+		b.lda = (align64(g.elem()*g.k)/64 | 1) * 64 // an odd number of lines: rows spread over L1
 	}
 	off := 0
 	take := func(n int) int {
@@ -155,6 +176,9 @@ func (g *convF32) plan(l2 int) {
 		if g.Residual {
 			b.offR = take(4 * g.tile * main.NR)
 		}
+	}
+	if g.narrow != nil {
+		b.offF = take(4*g.k + Slack)
 	}
 	b.offA = off
 	if !g.inPlace {
@@ -191,9 +215,13 @@ func (g *convF32) blockRows(io *IO, tmp []byte, r0, r1, p0, p1 int, have *span) 
 		if g.inPlace {
 			a = at(view[float32](io.In[0]), r0*g.In.C+group*g.gi)
 		} else {
-			rows := view[float32](tmp[g.block.offA:])
+			rows, x := view[float32](tmp[g.block.offA:]), view[float32](io.In[0])
 			if want := (span{group, r0, r1}); *have != want {
-				g.gather(rows, g.block.lda/4, view[float32](io.In[0]), group*g.gi, r0, r1-r0)
+				if g.narrow != nil {
+					g.gatherHalves(tmp, x, group*g.gi, r0, r1-r0)
+				} else {
+					g.gather(rows, g.block.lda/4, x, group*g.gi, r0, r1-r0)
+				}
 				*have = want
 			}
 			a = at(rows, 0)
@@ -226,7 +254,7 @@ func (g *convF32) panel(io *IO, tmp []byte, a *float32, r0, r1, p int) {
 	}
 	for k0 := 0; k0 < g.k; k0 += g.block.k {
 		k := min(g.block.k, g.k-k0)
-		t.a, t.b = forward(a, 4*k0), g.weights(tmp, p, k0, k)
+		t.a, t.b = forward(a, g.elem()*k0), g.weights(tmp, p, k0, k)
 		if k0+k == g.k {
 			t.p = g.clamp
 			if g.Residual && n < nr {
@@ -249,7 +277,10 @@ func (g *convF32) panel(io *IO, tmp []byte, a *float32, r0, r1, p int) {
 func (g *convF32) weights(tmp []byte, p, k0, k int) *float32 {
 	nr := g.family[0].NR
 	first := p*g.k*nr + k0*nr
-	if g.expand == nil {
+	switch {
+	case g.narrow != nil:
+		return (*float32)(unsafe.Pointer(at(g.packed16, first)))
+	case g.expand == nil:
 		return at(g.packed, first)
 	}
 	b := at(view[float32](tmp[g.block.offB:]), 0)

@@ -71,34 +71,37 @@ func (cc *floatCase) build(r *rand.Rand, half bool) (c *ConvF32, in [][]byte) {
 
 // naive computes in float64, and the sum of absolute values of all terms.
 func (c *ConvF32) naive(in [][]byte) (y, size []float64) {
+	for j := range c.Out.Len() {
+		sum, abs := c.naiveAt(in, j)
+		y, size = append(y, sum), append(size, abs)
+	}
+	return y, size
+}
+
+// naiveAt is naive for output element j.
+func (c *ConvF32) naiveAt(in [][]byte, j int) (y, size float64) {
 	x, w := view[float32](in[0]), &c.Window
-	gi, gop := c.In.C/c.Groups, c.Out.C/c.Groups
-	for oh := range c.Out.H {
-		for ow := range c.Out.W {
-			for o := range c.Out.C {
-				sum := float64(c.Bias[o])
-				abs := math.Abs(sum)
-				for kh := range w.KH {
-					for kw := range w.KW {
-						ih, iw := oh*w.StrideH-w.Pad[0]+kh*w.DilationH, ow*w.StrideW-w.Pad[1]+kw*w.DilationW
-						if ih < 0 || ih >= c.In.H || iw < 0 || iw >= c.In.W {
-							continue
-						}
-						for i := range gi {
-							p := float64(x[(ih*c.In.W+iw)*c.In.C+o/gop*gi+i]) * float64(c.weight(((o*w.KH+kh)*w.KW+kw)*padded4(gi)+i))
-							sum += p
-							abs += math.Abs(p)
-						}
-					}
-				}
-				if c.Residual {
-					sum = min(max(sum, float64(c.InnerLo)), float64(c.InnerHi)) + float64(view[float32](in[1])[len(y)])
-				}
-				y, size = append(y, min(max(sum, float64(c.ClampLo)), float64(c.ClampHi))), append(size, abs)
+	gi, pos, o := c.In.C/c.Groups, j/c.Out.C, j%c.Out.C
+	c0 := o / (c.Out.C / c.Groups) * gi
+	sum := float64(c.Bias[o])
+	abs := math.Abs(sum)
+	for kh := range w.KH {
+		for kw := range w.KW {
+			ih, iw := pos/c.Out.W*w.StrideH-w.Pad[0]+kh*w.DilationH, pos%c.Out.W*w.StrideW-w.Pad[1]+kw*w.DilationW
+			if ih < 0 || ih >= c.In.H || iw < 0 || iw >= c.In.W {
+				continue
+			}
+			for i := range gi {
+				p := float64(x[(ih*c.In.W+iw)*c.In.C+c0+i]) * float64(c.weight(((o*w.KH+kh)*w.KW+kw)*padded4(gi)+i))
+				sum += p
+				abs += math.Abs(p)
 			}
 		}
 	}
-	return y, size
+	if c.Residual {
+		sum = min(max(sum, float64(c.InnerLo)), float64(c.InnerHi)) + float64(view[float32](in[1])[j])
+	}
+	return min(max(sum, float64(c.ClampLo)), float64(c.ClampHi)), abs
 }
 
 // Every variant is within the error that a sum of k float32 terms can have, k*2^-24 of the sum of absolute values, and

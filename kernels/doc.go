@@ -103,6 +103,9 @@
 //     being summed, and Winograd's is the smaller error on whole networks: its sums are nine times shorter.
 //     Weights in half precision stay so in memory and are expanded, or transformed, a panel at a time; the arithmetic and its
 //     order are those of float32.
+//   - Convolution with HalfMath, where the CPU has it: activations and weights rounded to halves; every 64 terms, in the same
+//     order, summed in a half with one fused operation a term; these sums added to the bias one after the other in float32.
+//     The same bits on every CPU that has it, and other ones than float32's.
 //   - Convolution elsewhere: windows as rows times weights, by the registered matrix product (RegisterMatMulF32); bias first.
 //   - Depthwise: bias, then the taps in order; fused where there are float kernels.
 //   - Convolutions then clamp to inner bounds and add the residual if there is one, and clamp. NaN stays NaN; a maximum pool

@@ -22,6 +22,7 @@ const (
 	SIMD128                    // wasm
 	FMA                        // amd64: fused multiply-add on 256-bit registers
 	F16C                       // amd64: conversion from half precision, likewise
+	FP16                       // arm64: arithmetic in half precision (FEAT_FP16)
 )
 
 // Portable is the ISA of kernels written in Go.
@@ -45,6 +46,7 @@ var isaTable = []struct {
 	{SIMD128, "simd128", 0},
 	{FMA, "fma", AVX2},
 	{F16C, "f16c", FMA},
+	{FP16, "fp16", NEON},
 }
 
 // String joins the names of the extensions in s with "+"; the empty set is "portable".

@@ -19,6 +19,9 @@ func detectISA() ISA {
 	if cpu.ARM64.HasI8MM {
 		s |= I8MM
 	}
+	if cpu.ARM64.HasFPHP && cpu.ARM64.HasASIMDHP {
+		s |= FP16
+	}
 	return s.without(0)
 }
 

@@ -103,7 +103,7 @@ func (d fixtures) prepare(f *fixture) (*Prepared, error) {
 	lo, hi, innerLo, innerHi := bound(f.Clamp[0], negInf), bound(f.Clamp[1], posInf), bound(f.Inner[0], negInf), bound(f.Inner[1], posInf)
 	switch f.Op {
 	case "conv":
-		return PrepareConvF32(&ConvF32{in, out, w, f.Groups, d.weights(f.Weights), nil, d.get(f.Bias), lo, hi, f.Residual, innerLo, innerHi})
+		return PrepareConvF32(&ConvF32{in, out, w, f.Groups, d.weights(f.Weights), nil, d.get(f.Bias), lo, hi, f.Residual, innerLo, innerHi, false})
 	case "depthwise":
 		return PrepareDepthwiseF32(&DepthwiseF32{in, out, w, d.weights(f.Weights), d.get(f.Bias), lo, hi, f.Residual, innerLo, innerHi})
 	case "maxpool":

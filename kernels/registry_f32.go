@@ -27,10 +27,26 @@ type GEMMF32 struct {
 	Fn     func(c *float32, ldc int, a *float32, lda int, b *float32, k int, bias, res *float32, ldr int, p *asm.ClampF32)
 }
 
+// GEMMF16 is GEMMF32 on halves, for models that ask for half precision: the terms of a call are summed in halves, one fused
+// operation each, and their sum is added to float32,
+//
+//	h := 0
+//	for t < k { h = FMA(a[i][t], b[t][j], h), rounded to a half }
+//	c[i][j] = float32(h) + bias[j], or + c[i][j] if bias is nil, or what p makes of that and of res[i][j]
+type GEMMF16 struct {
+	Name   string
+	ISA    ISA
+	MR, NR int
+	Rate   int
+	Fn     func(c *float32, ldc int, a *uint16, lda int, b *uint16, k int, bias, res *float32, ldr int, p *asm.ClampF32)
+}
+
 // What float rows do; they may read up to Slack bytes behind their operands.
 type (
 	// expandFunc writes n halves as float32. n is a multiple of 16.
 	expandFunc = func(dst *float32, src *uint16, n int)
+	// narrowFunc writes n floats as halves, rounded to the nearest, ties to even. n is a multiple of 16.
+	narrowFunc = func(dst *uint16, src *float32, n int)
 	// depthwiseFunc, for i < pixels, j < n:
 	//
 	//	v := bias[j]
@@ -55,10 +71,12 @@ type (
 // The float rows of this build. There is no portable product: without a row, float operators use what RegisterMatMulF32 got.
 var (
 	gemmsF32      = archGEMMsF32
+	gemmsF16      = archGEMMsF16
 	depthwisesF32 = slices.Concat([]Row[depthwiseFunc]{{Name: "f32_depthwise_portable", Rate: 1, Fn: depthwisePortableF32}}, archDepthwisesF32)
 	maxPoolsF32   = slices.Concat([]Row[poolFunc]{{Name: "f32_maxpool_portable", Rate: 1, Fn: maxPoolPortableF32}}, archMaxPoolsF32)
 	avgPoolsF32   = slices.Concat([]Row[poolFunc]{{Name: "f32_avgpool_portable", Rate: 1, Fn: avgPoolPortableF32}}, archAvgPoolsF32)
 	expanders     = slices.Concat([]Row[expandFunc]{{Name: "f16f32_expand_portable", Rate: 1, Fn: expandPortable}}, archExpanders)
+	narrowers     = slices.Concat([]Row[narrowFunc]{{Name: "f32f16_narrow_portable", Rate: 1, Fn: narrowPortable}}, archNarrowers)
 )
 
 var (
@@ -82,10 +100,14 @@ func eachFloatRow(add func(op, name string, isa ISA)) {
 	for i := range gemmsF32 {
 		add("gemmf32", gemmsF32[i].Name, gemmsF32[i].ISA)
 	}
+	for i := range gemmsF16 {
+		add("gemmf16", gemmsF16[i].Name, gemmsF16[i].ISA)
+	}
 	listRows("depthwisef32", depthwisesF32, add)
 	listRows("maxpoolf32", maxPoolsF32, add)
 	listRows("avgpoolf32", avgPoolsF32, add)
 	listRows("expand", expanders, add)
+	listRows("narrow", narrowers, add)
 	listRows("map", sigmoids, add)
 	listRows("map", swishes, add)
 	listRows("sums", summersF32, add)

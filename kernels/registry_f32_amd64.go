@@ -19,6 +19,12 @@ var archGEMMsF32 = []GEMMF32{
 	{"f32_gemm_1x16c1_fma", FMA, 1, 16, 4, asm.F32Gemm1x16c1FMA},
 }
 
+// No instruction multiplies halves here.
+var (
+	archGEMMsF16  []GEMMF16
+	archNarrowers []Row[narrowFunc]
+)
+
 var archExpanders = []Row[expandFunc]{
 	{"f16f32_expand_avx512", AVX512, 16, asm.F16F32ExpandAVX512},
 	{"f16f32_expand_f16c", F16C, 8, asm.F16F32ExpandF16C},

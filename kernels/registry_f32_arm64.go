@@ -13,6 +13,15 @@ var archGEMMsF32 = []GEMMF32{
 	{"f32_gemm_1x8c1_neon", NEON, 1, 8, 2, asm.F32Gemm1x8c1NEON},
 }
 
+var archGEMMsF16 = []GEMMF16{
+	{"f16_gemm_8x16c1_fp16", FP16, 8, 16, 7, asm.F16Gemm8x16c1FP16},
+	{"f16_gemm_4x16c1_fp16", FP16, 4, 16, 7, asm.F16Gemm4x16c1FP16},
+	{"f16_gemm_2x16c1_fp16", FP16, 2, 16, 6, asm.F16Gemm2x16c1FP16},
+	{"f16_gemm_1x16c1_fp16", FP16, 1, 16, 3, asm.F16Gemm1x16c1FP16},
+}
+
+var archNarrowers = []Row[narrowFunc]{{"f32f16_narrow_neon", NEON, 4, asm.F32F16NarrowNEON}}
+
 var (
 	archExpanders     = []Row[expandFunc]{{"f16f32_expand_neon", NEON, 4, asm.F16F32ExpandNEON}}
 	archDepthwisesF32 = []Row[depthwiseFunc]{{"f32_depthwise_neon", NEON, 4, asm.F32DepthwiseNEON}}

@@ -5,6 +5,8 @@ package kernels
 // An architecture with float kernels has a file like registry_f32_amd64.go instead of this one.
 var (
 	archGEMMsF32      []GEMMF32
+	archGEMMsF16      []GEMMF16
+	archNarrowers     []Row[narrowFunc]
 	archExpanders     []Row[expandFunc]
 	archDepthwisesF32 []Row[depthwiseFunc]
 	archMaxPoolsF32   []Row[poolFunc]

@@ -12,6 +12,12 @@ var archGEMMsF32 = []GEMMF32{
 	{"f32_gemm_1x8c1_simd128", SIMD128, 1, 8, 1, asm.F32Gemm1x8c1SIMD128},
 }
 
+// No instruction multiplies halves here.
+var (
+	archGEMMsF16  []GEMMF16
+	archNarrowers []Row[narrowFunc]
+)
+
 var (
 	archExpanders     = []Row[expandFunc]{{"f16f32_expand_simd128", SIMD128, 2, asm.F16F32ExpandSIMD128}}
 	archDepthwisesF32 = []Row[depthwiseFunc]{{"f32_depthwise_simd128", SIMD128, 2, asm.F32DepthwiseSIMD128}}

@@ -11,13 +11,17 @@ import (
 // fma32 is x*y+z with one rounding. The product is exact in float64; the sum is rounded to odd there, so that rounding it
 // again to float32 gives what rounding once does.
 func fma32(x, y, z float32) float32 {
-	p, c := float64(x)*float64(y), float64(z)
+	return float32(sumToOdd(float64(x)*float64(y), float64(z)))
+}
+
+// sumToOdd is p+c, rounded to the neighbour with an odd significand where it is not exact.
+func sumToOdd(p, c float64) float64 {
 	s := p + c
 	d := s - p
 	if e := (p - (s - d)) + (c - d); e != 0 && math.Float64bits(s)&1 == 0 {
 		s = math.Nextafter(s, math.Inf(int(math.Copysign(1, e))))
 	}
-	return float32(s)
+	return s
 }
 
 // mulAdd is what a term does in the float kernels of an instruction set: x*y+z.
@@ -41,6 +45,16 @@ func selfTestFloat(tell func(kernel string, err error)) {
 	for i := range gemmsF32 {
 		if g := &gemmsF32[i]; g.ISA&^features == 0 {
 			tell(g.Name, selfTestGEMMF32(g))
+		}
+	}
+	for i := range gemmsF16 {
+		if g := &gemmsF16[i]; g.ISA&^features == 0 {
+			tell(g.Name, selfTestGEMMF16(g))
+		}
+	}
+	for i := range narrowers {
+		if n := &narrowers[i]; n.ISA&^features == 0 {
+			tell(n.Name, selfTestNarrower(n))
 		}
 	}
 	for i := range expanders {
