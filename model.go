@@ -19,7 +19,11 @@ type Model struct {
 // Open opens the .rfga file at path: maps it, checks its digest and every number in it, and prepares it for this machine.
 // A file that is no usable model gives a *ModelError. Close releases the file.
 func Open(path string, opts ...Option) (*Model, error) {
-	rt, err := runtime.Open(path)
+	c, err := configure(opts)
+	if err != nil {
+		return nil, err
+	}
+	rt, err := runtime.OpenWith(path, runtime.LoadOptions{HalfMath: c.halfMath})
 	if err != nil {
 		var pe *fs.PathError
 		if errors.As(err, &pe) {
@@ -27,29 +31,40 @@ func Open(path string, opts ...Option) (*Model, error) {
 		}
 		return nil, &ModelError{Path: path, Err: err}
 	}
-	return newModel(rt, opts)
+	return &Model{rt: rt, defaults: c}, nil
 }
 
 // Load reads a .rfga file of size bytes from r. See Open.
 func Load(r io.ReaderAt, size int64, opts ...Option) (*Model, error) {
-	rt, err := runtime.Load(r, size)
+	c, err := configure(opts)
+	if err != nil {
+		return nil, err
+	}
+	rt, err := runtime.LoadWith(r, size, runtime.LoadOptions{HalfMath: c.halfMath})
 	if err != nil {
 		return nil, &ModelError{Err: err}
 	}
-	return newModel(rt, opts)
+	return &Model{rt: rt, defaults: c}, nil
 }
 
 // New wraps a model that package runtime has loaded; closing either closes both.
-func New(rt *runtime.Model, opts ...Option) (*Model, error) { return newModel(rt, opts) }
+func New(rt *runtime.Model, opts ...Option) (*Model, error) {
+	c, err := configure(opts)
+	if err != nil {
+		return nil, errors.Join(err, rt.Close())
+	}
+	return &Model{rt: rt, defaults: c}, nil
+}
 
-func newModel(rt *runtime.Model, opts []Option) (*Model, error) {
-	m := &Model{rt: rt, defaults: config{threads: 1, filter: Antialiased}}
+// configure applies the options of a model to the defaults.
+func configure(opts []Option) (config, error) {
+	c := config{threads: 1, filter: Antialiased}
 	for _, o := range opts {
-		if err := o(&m.defaults); err != nil {
-			return nil, errors.Join(err, rt.Close())
+		if err := o(&c); err != nil {
+			return c, err
 		}
 	}
-	return m, nil
+	return c, nil
 }
 
 // Close releases the model's file. Its sessions must not be used afterwards.
@@ -64,7 +79,7 @@ func (m *Model) Name() string { return m.rt.Format().Name }
 // Digest is the file's digest, "sha256:" and 64 hexadecimal digits.
 func (m *Model) Digest() string { return m.rt.Digest() }
 
-// Precision says what the weights are: "int8", "fp16" (some of which may be float32, all are computed in float32) or "fp32";
+// Precision says what the weights are: "int8", "fp16" (some of which may be float32; all are computed in float32 unless HalfMath is asked for) or "fp32";
 // "int8+fp16" and "int8+fp32" where layers differ.
 func (m *Model) Precision() string {
 	fm := m.rt.Format()

@@ -15,6 +15,7 @@ type config struct {
 	threads  int
 	filter   Filter
 	localize LocalizeOptions
+	halfMath bool
 }
 
 // Threads sets the number of threads of a session, the caller's included. The default is 1; results do not depend on it.
@@ -24,6 +25,17 @@ func Threads(n int) Option {
 			return &OptionError{"Threads", fmt.Sprintf("%d is not in 1..%d", n, runtime.MaxThreads)}
 		}
 		c.threads = n
+		return nil
+	}
+}
+
+// HalfMath lets the convolutions of an fp16 model multiply in half precision too, where the CPU has arithmetic for it
+// (FEAT_FP16 of ARMv8.2: Cortex-A55 and A75, and newer): twice the products in a cycle, and other bits than float32's. Every
+// 64 products are summed in a half, these sums in float32; activations beyond 65504 become infinite. On other machines and in
+// other models it changes nothing. It is for Open and Load: a model that is loaded stays as it is.
+func HalfMath() Option {
+	return func(c *config) error {
+		c.halfMath = true
 		return nil
 	}
 }

@@ -21,14 +21,24 @@ type Model struct {
 	observeErr  error
 }
 
+// LoadOptions says how a model is prepared. The zero value is what Open and Load do.
+type LoadOptions struct {
+	// HalfMath lets the convolutions of a model with weights in half precision multiply in half precision too, where the
+	// CPU has arithmetic for it (FEAT_FP16 of ARMv8.2): with other bits. Elsewhere, and in other models, it changes nothing.
+	HalfMath bool
+}
+
 // Open maps the .rfga file at path, checks its digest and every number in it, and plans it.
 // Errors name the file and what is wrong with it. Close releases the mapping.
-func Open(path string) (*Model, error) {
+func Open(path string) (*Model, error) { return OpenWith(path, LoadOptions{}) }
+
+// OpenWith is Open with options.
+func OpenWith(path string, o LoadOptions) (*Model, error) {
 	f, err := format.OpenUnverified(path)
 	if err != nil {
 		return nil, err
 	}
-	m, err := newModel(f.Model, f.Info)
+	m, err := newModel(f.Model, f.Info, o)
 	if e := f.Verify(); e != nil {
 		err = e // a damaged file: whatever else was found follows from it
 	}
@@ -43,12 +53,15 @@ func Open(path string) (*Model, error) {
 }
 
 // Load reads a .rfga file of size bytes from r into memory. See Open.
-func Load(r io.ReaderAt, size int64) (*Model, error) {
+func Load(r io.ReaderAt, size int64) (*Model, error) { return LoadWith(r, size, LoadOptions{}) }
+
+// LoadWith is Load with options.
+func LoadWith(r io.ReaderAt, size int64, o LoadOptions) (*Model, error) {
 	f, err := format.Read(r, size)
 	if err != nil {
 		return nil, err
 	}
-	return newModel(f.Model, f.Info)
+	return newModel(f.Model, f.Info, o)
 }
 
 // FromBytes loads a .rfga file that is already in memory; b must not change while the model is in use.
@@ -57,7 +70,7 @@ func FromBytes(b []byte) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newModel(fm, info)
+	return newModel(fm, info, LoadOptions{})
 }
 
 // FromFormat plans a model that was built in memory, which must not change afterwards.
@@ -65,11 +78,11 @@ func FromFormat(fm *format.Model) (*Model, error) {
 	if err := format.Validate(fm); err != nil {
 		return nil, err
 	}
-	return newModel(fm, nil)
+	return newModel(fm, nil, LoadOptions{})
 }
 
-func newModel(fm *format.Model, info *format.Info) (*Model, error) {
-	p, err := newPlan(fm, true)
+func newModel(fm *format.Model, info *format.Info, o LoadOptions) (*Model, error) {
+	p, err := newPlan(fm, true, o)
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +113,7 @@ func (m *Model) Close() error {
 
 // unfused returns the plan in which every tensor of the file is computed as the file says.
 func (m *Model) unfused() (*plan, error) {
-	m.observeOnce.Do(func() { m.observePlan, m.observeErr = newPlan(m.fm, false) })
+	m.observeOnce.Do(func() { m.observePlan, m.observeErr = newPlan(m.fm, false, LoadOptions{}) })
 	return m.observePlan, m.observeErr
 }
 

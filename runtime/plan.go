@@ -42,12 +42,13 @@ type buffer struct {
 
 // plan is what the executor runs. It is read-only once made.
 type plan struct {
-	fm      *format.Model
-	steps   []*step
-	buffers []buffer // the file's tensors by index, then inner buffers
-	arena   ArenaStats
-	scratch int // bytes per worker
-	head    int // index in steps of the class activation head, -1 without
+	fm       *format.Model
+	halfMath bool // of convolutions
+	steps    []*step
+	buffers  []buffer // the file's tensors by index, then inner buffers
+	arena    ArenaStats
+	scratch  int // bytes per worker
+	head     int // index in steps of the class activation head, -1 without
 	// toLogits[i] tells whether step i is needed for the head's logits (without its maps).
 	toLogits []bool
 	headI8   *kernels.HeadI8
@@ -57,8 +58,9 @@ type plan struct {
 	operands map[int][]byte
 }
 
-func newPlan(fm *format.Model, fuse bool) (*plan, error) {
-	p := &plan{fm: fm, head: -1}
+func newPlan(fm *format.Model, fuse bool, o LoadOptions) (*plan, error) {
+	half := o.HalfMath && slices.ContainsFunc(fm.Tensors, func(t format.Tensor) bool { return t.DType == format.F16 })
+	p := &plan{fm: fm, halfMath: half, head: -1}
 	for i := range fm.Ops {
 		op := fm.Ops[i]
 		op.Inputs = slices.Clone(op.Inputs)

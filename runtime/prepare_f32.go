@@ -23,7 +23,7 @@ func (p *plan) prepareF32(s *step) (*kernels.Prepared, error) {
 		w := p.at(op.Inputs, 1)
 		c := &kernels.ConvF32{In: in, Out: out, Window: windowOf(a, w.Shape[1], w.Shape[2]), Groups: a.Groups,
 			Bias: float32s(p.at(op.Inputs, 2)), ClampLo: lo, ClampHi: hi,
-			Residual: s.residual != nil, InnerLo: a.ClampLo, InnerHi: a.ClampHi}
+			Residual: s.residual != nil, InnerLo: a.ClampLo, InnerHi: a.ClampHi, HalfMath: p.halfMath}
 		c.Weights, c.Weights16 = weights(w)
 		if op.Kind == format.OpFullyConnected {
 			c.In, c.Window, c.Groups = kernels.Shape{H: 1, W: 1, C: in.Len()}, whole(kernels.Shape{H: 1, W: 1}), 1

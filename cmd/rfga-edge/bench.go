@@ -27,6 +27,7 @@ type benchModelCmd struct {
 	Compare []string `placeholder:"PRECISION" help:"Compare int8, fp16, fp32: which is fastest here, and what it costs against fp32."`
 	Input   string   `placeholder:"DIR|X.npy" help:"With --compare, images to judge by: a folder of photos, or normalised float32 of shape N,3,H,W; without it noise."`
 	JSON    bool     `name:"json" help:"Print one JSON object."`
+	mathFlags
 }
 
 // Help is what 'bench --help' adds.
@@ -106,7 +107,7 @@ func (c *benchModelCmd) Run(e *env) error {
 	case len(c.Models) == 1:
 		path = c.Models[0]
 	}
-	model, err := openModel(path)
+	model, err := openModel(path, c.options()...)
 	if err != nil {
 		return err
 	}

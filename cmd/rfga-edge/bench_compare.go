@@ -115,7 +115,7 @@ func (c *benchModelCmd) openForms() (forms []compareForm, err error) {
 		return nil, usage("--compare needs a model with float32 weights: name one")
 	}
 	add := func(path string) error {
-		m, err := openModel(path)
+		m, err := openModel(path, c.options()...)
 		if err != nil {
 			return err
 		}

@@ -222,10 +222,12 @@ func (l *layerList) conv(m, k, n int, kernel string, float bool) {
 	}
 	l.add("gemm", m, k, n, fixed(false))
 	l.add("gemmf32", m, k, n, fixed(true))
+	l.add("gemmf16", m, k, n, "")
 	l.add("requant", m, 1, n, "")
 	l.add("widen", m, 1, k, "")
 	l.add("flip", m, 1, k, "")
 	l.add("expand", k, 1, n, "")
+	l.add("narrow", m, 1, k, "")
 }
 
 // winograd adds the transforms of a 3x3 convolution.

@@ -30,6 +30,7 @@ type evalCmd struct {
 	WorstN   int      `name:"worst-n" default:"20" placeholder:"N" help:"How many (${default})."`
 	Plot     string   `placeholder:"FILE.svg" help:"Draw accuracy over threshold."`
 	Threads  int      `default:"1" placeholder:"N" help:"Images at a time (${default})."`
+	mathFlags
 }
 
 // Help is what 'eval --help' adds.
@@ -60,7 +61,7 @@ func (c *evalCmd) Run(e *env) (err error) {
 		return err
 	}
 	if c.Npy == "" {
-		if ev.model, err = openModel(c.Model); err != nil {
+		if ev.model, err = openModel(c.Model, c.options()...); err != nil {
 			return err
 		}
 		defer ev.model.Close()

@@ -12,10 +12,11 @@ import (
 type inspectCmd struct {
 	Model string `arg:"" optional:"" placeholder:"M.rfga" help:"Model; without it the one built in."`
 	JSON  bool   `name:"json" help:"Print one JSON object."`
+	mathFlags
 }
 
 func (c *inspectCmd) Run(e *env) error {
-	model, err := openModel(c.Model)
+	model, err := openModel(c.Model, c.options()...)
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ type lookFlags struct {
 	Class     []string `sep:"none" placeholder:"ID|LABEL" help:"Locate this class, whatever the picture shows; may be repeated."`
 	MinP      float64  `name:"min-p" placeholder:"P" help:"Leave out classes less probable than P, 0 to 1."`
 	Threads   int      `default:"1" placeholder:"N" help:"Threads (${default})."`
+	mathFlags
 }
 
 // open opens the model and says what to look for with it. The caller closes it.
@@ -23,7 +24,7 @@ func (c *lookFlags) open() (*rfgaedge.Model, rfgaedge.LocalizeOptions, error) {
 	if c.TopK < 1 {
 		return nil, rfgaedge.LocalizeOptions{}, usage("--topk %d: at least 1", c.TopK)
 	}
-	model, err := openModel(c.Model)
+	model, err := openModel(c.Model, c.mathFlags.options()...)
 	if err != nil {
 		return nil, rfgaedge.LocalizeOptions{}, err
 	}

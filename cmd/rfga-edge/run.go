@@ -23,6 +23,7 @@ type runCmd struct {
 	Input   string `required:"" placeholder:"X.npy|IMAGE" help:"Normalised input, float32 (or float64) of shape N,3,H,W, or 3,H,W for one image; or a photo, prepared as localize does."`
 	Out     string `required:"" placeholder:"DIR" help:"Folder for the outputs, one NAME.npy each, float32."`
 	Threads int    `default:"1" placeholder:"N" help:"Threads (${default})."`
+	mathFlags
 }
 
 // Help is what 'run --help' adds.
@@ -44,7 +45,7 @@ type runOutput struct {
 }
 
 func (c *runCmd) Run(e *env) (err error) {
-	model, err := openModel(c.Model)
+	model, err := openModel(c.Model, c.options()...)
 	if err != nil {
 		return err
 	}
