@@ -19,6 +19,7 @@
 //   - measure.go and meter.go run the float network and the quantized one in step and compare every layer; shares.go says how much
 //     of the outputs' error each layer causes.
 //   - control.go chooses which layers get more than int8, by what causes.go measures and answers.go compares.
+//   - quality.go is what the file keeps of that; findings.go says in words which layers lose, why, and what can be done.
 //   - report.go is what a person gets to see: what each layer lost, and where.
 //
 // The result is a function of the model, the images, the options and the float kernels of the machine: neither the number

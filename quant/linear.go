@@ -99,6 +99,7 @@ func (l *layer) quantize(threads int) (*quantized, error) {
 
 // channelStats is what quantizing one channel cost.
 type channelStats struct {
+	lo, hi                   float64 // of the weights, and zero
 	signal, noise, noiseFull float64
 	before, after            float64 // the result's error by nearest integers and by rounded ones, where data did the rounding
 	pairs, changed           int
@@ -209,6 +210,9 @@ func (c *channel) search() chosen {
 	best := chosen{q: make([]int8, len(c.w))}
 	st := &best.stats
 	st.signal = sumSquares(c.w)
+	for _, v := range c.w {
+		st.lo, st.hi = min(st.lo, v), max(st.hi, v)
+	}
 	best.scale, st.noise = c.full.best(c.w, best.q)
 	st.noiseFull = st.noise
 	if c.safe == nil {
@@ -259,6 +263,7 @@ func (l *layer) report(res *quantized, channels []channelStats) LayerReport {
 		r.Pairs += c.pairs
 		r.PairsChanged += c.changed
 		r.ChannelSNR = append(r.ChannelSNR, snr(c.signal, c.noise))
+		r.ChannelMin, r.ChannelMax = append(r.ChannelMin, float32(c.lo)), append(r.ChannelMax, float32(c.hi))
 		if c.raised > 0 {
 			r.Raised = append(r.Raised, RaisedScale{Channel: o, Factor: c.raised, Steps: c.steps})
 		}

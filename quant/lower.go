@@ -68,15 +68,7 @@ func lower(c *calibration, o Options, mix mixture) (*format.Model, *Report, erro
 		}
 		l.out.Outputs = append(l.out.Outputs, format.Output{Name: out.Name, Tensor: t, Flat: out.Flat})
 	}
-	l.rep.Twin = &Twin{Float: m, Of: slices.Repeat([]int{-1}, len(l.out.Tensors)), Cut: make([]bool, len(l.out.Tensors))}
-	for t, y := range l.index {
-		if by := l.maker[t]; by >= 0 && at(mix.float, by) {
-			y = l.real[t]
-		}
-		if y >= 0 {
-			l.rep.Twin.Of[y], l.rep.Twin.Cut[y] = t, l.cut[t]
-		}
-	}
+	l.rep.Twin = l.twin()
 	return l.out, l.rep, nil
 }
 

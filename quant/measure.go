@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"math"
+	"slices"
 
 	"github.com/rfga-edge/rfga-edge/runtime"
 	"github.com/rfga-edge/rfga-edge/runtime/format"
@@ -19,6 +20,23 @@ type Twin struct {
 	Of []int
 	// Cut marks tensors of the quantized model whose grid ends where the functions that read them no longer change.
 	Cut []bool
+}
+
+// twin says what the tensors of the result stand for.
+func (l *lowerer) twin() *Twin {
+	w := &Twin{Float: l.m, Of: slices.Repeat([]int{-1}, len(l.out.Tensors)), Cut: make([]bool, len(l.out.Tensors))}
+	for t, y := range l.index {
+		if y >= 0 {
+			w.Of[y], w.Cut[y] = t, l.cut[t]
+		}
+	}
+	by := producers(l.out)
+	for t, y := range l.real {
+		if y >= 0 && by[y] >= 0 && l.out.Ops[by[y]].Kind != format.OpDequantize { // a float layer made it
+			w.Of[y] = t
+		}
+	}
+	return w
 }
 
 // Measurement says what quantization cost on real images.

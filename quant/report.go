@@ -45,6 +45,9 @@ type LayerReport struct {
 	WeightScale   []float32 `json:"weight_scale"`
 	// RoundingGain is how much less error in the layer's results rounding by data leaves than rounding to the nearest, in decibels.
 	RoundingGain float64 `json:"rounding_gain,omitempty"`
+	// ChannelMin and ChannelMax are the range of each channel's float weights, with zero.
+	ChannelMin []float32 `json:"channel_min"`
+	ChannelMax []float32 `json:"channel_max"`
 	// Pairs is the number of pairs that must be safe, PairsChanged how many of them differ from plain rounding.
 	Pairs        int           `json:"pairs"`
 	PairsChanged int           `json:"pairs_changed"`
@@ -78,6 +81,25 @@ type TensorReport struct {
 	Cut bool `json:"cut,omitempty"`
 	// Shared names the tensor whose grid this one has, to save a requantization between them.
 	Shared string `json:"shared,omitempty"`
+}
+
+// WorstChannel is the output channel whose weights lost most, and its ratio. Channels whose scale was raised are left out unless
+// there is nothing else: they are next to nothing but their bias.
+func (l *LayerReport) WorstChannel() (channel int, snr float64) {
+	raised := map[int]bool{}
+	for _, r := range l.Raised {
+		raised[r.Channel] = true
+	}
+	channel = -1
+	for c, v := range l.ChannelSNR {
+		if !raised[c] && (channel < 0 || v < snr) {
+			channel, snr = c, v
+		}
+	}
+	if channel < 0 {
+		return 0, maxSNR
+	}
+	return channel, snr
 }
 
 // sumUp fills in what follows from the layers.

@@ -44,12 +44,12 @@ func Shares(ctx context.Context, q *format.Model, twin *Twin, src Source, images
 
 // shares adds the effects of each activation on one image.
 func (t *trio) shares(ctx context.Context, x []float32, to []float64) error {
-	own := map[int][]float32{} // by tensor of the float network
+	own := map[int][]float32{}
 	var order []int
 	err := t.walk(ctx, x, func(y int, _ []float32, _, forced []byte) {
 		v := make([]float32, t.q.Tensors[y].Elements())
 		realsOf(v, &t.q.Tensors[y], forced)
-		own[t.twin.Of[y]] = v
+		own[y] = v
 		order = append(order, y)
 	})
 	if err != nil {
@@ -60,7 +60,7 @@ func (t *trio) shares(ctx context.Context, x []float32, to []float64) error {
 		return err
 	}
 	for _, y := range order {
-		if err := t.float.replace(ctx, x, t.twin.Of[y], own[t.twin.Of[y]]); err != nil {
+		if err := t.float.replace(ctx, x, t.twin.Of[y], own[y]); err != nil {
 			return err
 		}
 		got, err := t.outputs(t.float)

@@ -214,8 +214,9 @@ type noiseSource struct {
 	x         []float32
 }
 
-func (s *noiseSource) Len() int     { return compareImages }
-func (s *noiseSource) Close() error { return nil }
+func (s *noiseSource) Len() int          { return compareImages }
+func (s *noiseSource) Close() error      { return nil }
+func (s *noiseSource) Name(i int) string { return fmt.Sprintf("noise, image %d", i) }
 
 func (s *noiseSource) At(n int) ([]float32, error) {
 	seed := uint32(n + 1)

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 
 	rfgaedge "github.com/rfga-edge/rfga-edge"
 	"github.com/rfga-edge/rfga-edge/cmd/rfga-edge/internal/npy"
@@ -14,6 +15,7 @@ import (
 // calibration is a quant.Source over files. It holds one image at a time.
 type calibration interface {
 	quant.Source
+	Name(i int) string // of image i, for people
 	Close() error
 }
 
@@ -54,6 +56,10 @@ type arraySource struct {
 func (s *arraySource) Len() int     { return s.n }
 func (s *arraySource) Close() error { return s.file.Close() }
 
+func (s *arraySource) Name(i int) string {
+	return fmt.Sprintf("%s, image %d", printable(filepath.Base(s.path)), i)
+}
+
 func (s *arraySource) At(i int) ([]float32, error) {
 	if err := s.file.ReadFloat32(s.x, i*len(s.x)); err != nil {
 		return nil, badIO(fmt.Errorf("%s: %w", s.path, err))
@@ -78,6 +84,8 @@ type imageSource struct {
 
 func (s *imageSource) Len() int     { return len(s.files) }
 func (s *imageSource) Close() error { return nil }
+
+func (s *imageSource) Name(i int) string { return printable(filepath.Base(s.files[i])) }
 
 func (s *imageSource) At(i int) ([]float32, error) {
 	img, err := source{name: s.files[i]}.decode(nil)

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/rfga-edge/rfga-edge/cmd/rfga-edge/internal/report"
 	"github.com/rfga-edge/rfga-edge/convert"
 	"github.com/rfga-edge/rfga-edge/quant"
 	"github.com/rfga-edge/rfga-edge/runtime"
@@ -41,6 +42,8 @@ type convertCmd struct {
 	Round string `default:"nearest" placeholder:"nearest|ada" help:"How weights become integers: nearest, or ada[:SECONDS], by what the calibration images show, with so much effort (${default}; 30)."`
 
 	mixedFlags `embed:""`
+
+	Report string `placeholder:"F.html" help:"Measure what int8 costs, layer by layer, on the calibration images: a page of its own, and in the model for 'inspect --quant'."`
 
 	Equalize bool `default:"true" negatable:"" help:"Even out the ranges of an activation's channels between layers (on)."`
 	Reorder  bool `default:"true" negatable:"" help:"Choose the order of channels in which pair-safe weights lose least (on)."`
@@ -91,6 +94,7 @@ func (c *convertCmd) Run(e *env) error {
 		return err
 	}
 	c.override(m)
+	var page *report.Page
 	switch {
 	case c.Precision == "fp16":
 		m = convert.ToFP16(m)
@@ -99,13 +103,18 @@ func (c *convertCmd) Run(e *env) error {
 		return usage("%s is not quantized, and %s", printable(c.File), needsImages)
 	case c.Precision == "int8":
 		var more []string
-		if m, more, err = c.quantize(e, m); err != nil {
+		if m, page, more, err = c.quantize(e, m); err != nil {
 			return err
 		}
 		notes = append(notes, more...)
 	}
 	if err := format.WriteFile(c.Output, m); err != nil {
 		return badModel(err)
+	}
+	if page != nil {
+		if err := writeReport(c.Report, page); err != nil {
+			return err
+		}
 	}
 	for i, n := range notes {
 		if i == fewNotes && !c.Verbose {
@@ -126,6 +135,8 @@ func (c *convertCmd) check() error {
 		return usage("name the model to write: -o M.rfga")
 	case c.Precision == "int8" && c.Calibrate == "" && !convert.MayBeQuantized(c.File):
 		return usage(needsImages)
+	case c.Report != "" && c.Calibrate == "":
+		return usage("--report compares int8 with the float network on the calibration images: it needs --calibrate")
 	case len(c.Int16) > 0 && c.Calibrate == "":
 		return usage("--int16 chooses among activations that are calibrated: it needs --calibrate")
 	case c.MaxLoss != "" && c.Calibrate == "":
@@ -180,6 +191,11 @@ func (c *convertCmd) check() error {
 	}
 	if _, err := os.Stat(filepath.Dir(c.Output)); err != nil {
 		return badIO(err) // better now than after the calibration
+	}
+	if c.Report != "" {
+		if _, err := os.Stat(filepath.Dir(c.Report)); err != nil {
+			return badIO(err)
+		}
 	}
 	return nil
 }
@@ -243,39 +259,47 @@ func (c *convertCmd) rounding() (seconds float64, err error) {
 	return 0, usage("--round %s: want nearest, ada, or ada:SECONDS as in ada:120", c.Round)
 }
 
-func (c *convertCmd) quantize(e *env, m *format.Model) (*format.Model, []string, error) {
+// quantize makes the int8 model, the page about it if that is asked for, and remarks.
+func (c *convertCmd) quantize(e *env, m *format.Model) (*format.Model, *report.Page, []string, error) {
 	src, err := openCalibration(c.Calibrate, m)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	defer src.Close()
 	o, err := c.ranges()
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	o.KeepScales, o.KeepOrder = !c.Equalize, !c.Reorder
 	if o.RoundSeconds, err = c.rounding(); err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	o.Int16 = c.Int16
 	o.Threads, o.Images, o.Seed = c.Threads, c.Images, c.Seed
 	if c.Weights == "full" {
 		o.Weights = quant.Full
 	}
-	q, report, err := c.quantized(e, m, src, o)
+	q, rep, err := c.quantized(e, m, src, o)
 	var unused *quant.PatternError
 	if errors.As(err, &unused) {
-		return nil, nil, usage("%v", err)
+		return nil, nil, nil, usage("%v", err)
 	}
 	if err != nil {
-		return nil, nil, badModel(err)
+		return nil, nil, nil, badModel(err)
 	}
 	if o.RoundSeconds > 0 {
-		fmt.Fprintf(e.err, "rounding by data leaves %.2f dB less error in a layer's results, on average\n", report.RoundingGain)
+		fmt.Fprintf(e.err, "rounding by data leaves %.2f dB less error in a layer's results, on average\n", rep.RoundingGain)
 	} else if o.Weights == quant.PairSafe {
-		fmt.Fprintf(e.err, "pair-safe weights lose %.2f dB against full ones on average, %.2f dB at worst\n", report.PairLoss, report.PairLossWorst)
+		fmt.Fprintf(e.err, "pair-safe weights lose %.2f dB against full ones on average, %.2f dB at worst\n", rep.PairLoss, rep.PairLossWorst)
 	}
-	return q, report.Notes, nil
+	var page *report.Page
+	if c.Report != "" {
+		if page, err = c.measure(e, q, rep, src, o); err != nil {
+			return nil, nil, nil, badModel(err)
+		}
+		fmt.Fprintln(e.err, quant.Verdict(q))
+	}
+	return q, page, rep.Notes, nil
 }
 
 func (c *convertCmd) quantized(e *env, m *format.Model, src quant.Source, o quant.Options) (*format.Model, *quant.Report, error) {

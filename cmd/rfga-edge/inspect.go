@@ -11,6 +11,7 @@ import (
 
 type inspectCmd struct {
 	Model string `arg:"" optional:"" placeholder:"M.rfga" help:"Model; without it the one built in."`
+	Quant bool   `help:"What int8 costs, layer by layer, and what can be done: as 'convert --report' measured it."`
 	JSON  bool   `name:"json" help:"Print one JSON object."`
 	mathFlags
 }
@@ -21,6 +22,16 @@ func (c *inspectCmd) Run(e *env) error {
 		return err
 	}
 	defer model.Close()
+	if c.Quant {
+		d, err := describeQuant(model)
+		if err != nil {
+			return err
+		}
+		if c.JSON {
+			return printJSON(e.out, d)
+		}
+		return d.print(e.out)
+	}
 	d := describeModel(model)
 	if c.JSON {
 		return printJSON(e.out, d)
