@@ -40,11 +40,14 @@ type Options struct {
 	// Marks are the boxes and labels of a result, to draw.
 	Marks func(*rfgaedge.Result) []overlay.Mark
 	Log   *slog.Logger
+
+	patience time.Duration // that a client gets to read an answer, or a part of a stream; 0 stands for answerTime
 }
 
 const (
+	headerTime   = 10 * time.Second // that a request's header may take to arrive
 	requestTime  = time.Minute      // for a photo, from the first byte of its body to the answer
-	answerTime   = 10 * time.Second // that a client may take to read an answer, or a part of a stream
+	answerTime   = 10 * time.Second
 	shutdownTime = 20 * time.Second // that requests under way may take to end
 	maxHeader    = 1 << 14
 	bodiesAtOnce = 4 // the largest bodies that are in memory at once, or as many more as are smaller
@@ -65,6 +68,9 @@ type Server struct {
 
 // New opens the sessions and starts the sources.
 func New(o Options) (*Server, error) {
+	if o.patience == 0 {
+		o.patience = answerTime
+	}
 	s := &Server{o: o, token: sha256.Sum256([]byte(o.Token)), closing: make(chan struct{})}
 	var err error
 	if s.outputs, err = outputsOf(o.Model); err != nil {
@@ -95,7 +101,7 @@ func (s *Server) stop() { s.once.Do(func() { close(s.closing) }) }
 
 // Serve answers on l until ctx is done, and then finishes the requests under way.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
-	server := &http.Server{Handler: s.handler, ReadHeaderTimeout: answerTime, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: maxHeader,
+	server := &http.Server{Handler: s.handler, ReadHeaderTimeout: headerTime, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: maxHeader,
 		ErrorLog: slog.NewLogLogger(s.o.Log.Handler(), slog.LevelDebug)}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(l) }()
@@ -227,7 +233,7 @@ func (s *Server) refuse(w *statusWriter, r route, err error) {
 	if r.path == detectionPath {
 		body = detectionError(e)
 	}
-	http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerTime))
+	http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.o.patience))
 	writeError(w, e, body)
 }
 
@@ -307,7 +313,7 @@ func (s *Server) writeJSON(w http.ResponseWriter, body []byte) error {
 
 func (s *Server) write(w http.ResponseWriter, kind string, body []byte) error {
 	w.Header().Set("Content-Type", kind)
-	http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerTime))
+	http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.o.patience))
 	w.Write(body) // a client that does not read has itself to blame
 	return nil
 }

@@ -67,7 +67,7 @@ func serve(t testing.TB, change func(*Options)) (*Server, *httptest.Server) {
 	t.Helper()
 	o := Options{Model: colours(t), Look: rfgaedge.LocalizeOptions{TopK: 1}, Watch: rfgaedge.LocalizeOptions{TopK: 3}, Version: "1.2.3", Sessions: 2, Threads: 1, Queue: 64,
 		MaxBody: 1 << 20, Limits: frame.Limits{Pixels: 1 << 22}, Line: testLine,
-		Marks: func(*rfgaedge.Result) []overlay.Mark { return nil }, Log: slog.New(slog.DiscardHandler)}
+		Marks: func(*rfgaedge.Result) []overlay.Mark { return nil }, Log: slog.New(slog.DiscardHandler), patience: time.Hour}
 	if change != nil {
 		change(&o)
 	}

@@ -233,7 +233,7 @@ func (c *watcher) wait() bool {
 
 // send writes a part of the stream. A client that does not take it in time is gone.
 func (c *watcher) send(p []byte) bool {
-	if err := c.control.SetWriteDeadline(time.Now().Add(answerTime)); err != nil {
+	if err := c.control.SetWriteDeadline(time.Now().Add(c.s.o.patience)); err != nil {
 		return false
 	}
 	if _, err := c.w.Write(p); err != nil {
