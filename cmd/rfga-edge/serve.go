@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	rfgaedge "github.com/rfga-edge/rfga-edge"
+	"github.com/rfga-edge/rfga-edge/cmd/rfga-edge/internal/mqtt"
 	"github.com/rfga-edge/rfga-edge/cmd/rfga-edge/internal/service"
 	"github.com/rfga-edge/rfga-edge/cmd/rfga-edge/internal/stream"
 	"github.com/rfga-edge/rfga-edge/frame"
@@ -27,6 +28,7 @@ type serveCmd struct {
 	MaxBody   int     `default:"32" placeholder:"MIB" help:"Largest body of a request in MiB (${default})."`
 	MaxPixels float64 `default:"64" placeholder:"MP" help:"Largest photo in megapixels (${default})."`
 	boardFlags
+	mqttFlags
 }
 
 // Help is what 'serve --help' adds.
@@ -72,6 +74,14 @@ func (c *serveCmd) Run(e *env) error {
 	o.Line = func(dst []byte, name string, a *rfgaedge.Answer, scratch *rfgaedge.Record) []byte {
 		return appendAnswer(dst, model, name, a, scratch)
 	}
+	publisher, err := c.publish(e, model, o.Sources)
+	if err != nil {
+		return err
+	}
+	if publisher != nil {
+		defer publisher.Close()
+		o.Publisher = publisher
+	}
 	listener, err := (&net.ListenConfig{}).Listen(e.ctx, "tcp", c.Listen)
 	if err != nil {
 		return badIO(err)
@@ -84,6 +94,18 @@ func (c *serveCmd) Run(e *env) error {
 	defer server.Close()
 	fmt.Fprintf(e.err, "rfga-edge: %s (%s) at http://%s/\n", model.Name(), model.Precision(), listener.Addr())
 	return badIO(server.Serve(e.ctx, listener))
+}
+
+// publish connects to the MQTT broker if there is one.
+func (c *serveCmd) publish(e *env, model *rfgaedge.Model, sources []service.Source) (*mqtt.Client, error) {
+	var names []string
+	for _, s := range sources {
+		names = append(names, s.Name)
+	}
+	if c.mqttFlags.URL != "" && names == nil {
+		return nil, usage("--mqtt publishes what sources show; name one with --source")
+	}
+	return c.mqttFlags.start(e, model, names)
 }
 
 // limits checks the flags that bound what the service takes.

@@ -100,6 +100,8 @@ func TestServeRefuses(t *testing.T) {
 		"--sessions -1", "--sessions 1000", "--queue -1", "--max-body 0", "--max-pixels 0", "--max-pixels NaN", "--threads 0", "--topk 0", "--class cat",
 		"--source door", "--source door=", "--source =x", "--source a/b=x", "--source ..=x", "--source door=x --source door=y", "--source door=x#fps=5",
 		"--source door=x#every=0", "--source door=x#every=x", "--source door=x#fps-max=-1", "--source door=x#format=nv12", "--source door=x#size=1", "--source door=x#roi=1",
+		"--mqtt mqtt://h", "--mqtt http://h --source a=x", "--mqtt mqtt:// --source a=x", "--mqtt mqtt://u:p@h --source a=x", "--mqtt mqtt://h --mqtt-topic a/# --source a=x",
+		"--mqtt mqtt://h --mqtt-name a/b --source a=x", "--mqtt mqtt://h --mqtt-interval -1 --source a=x", "--mqtt mqtt://h --mqtt-discovery + --source a=x", "--mqtt %zz --source a=x",
 		"--source door=x#range=some", "--source door=x#matrix=some", "--source door=x#format=jpeg2000",
 	} {
 		expect(t, exitUsage, append([]string{"serve", "-m", model}, strings.Fields(line)...)...)

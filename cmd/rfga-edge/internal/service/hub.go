@@ -184,6 +184,7 @@ func (f *feed) watch(ctx context.Context, src stream.Source) error {
 			tracker.Update(&next.Result)
 		}
 		next = f.publish(next, &record)
+		f.report()
 	}
 }
 
@@ -245,7 +246,25 @@ func (f *feed) change(s state, err error) {
 	if err != nil {
 		f.trouble = err.Error()
 	}
+	if p := f.hub.o.Publisher; p != nil {
+		p.State(f.source.Name, s == running)
+	}
 	f.renew()
+}
+
+// report lets the publisher have the newest answer, unless it is an error.
+func (f *feed) report() {
+	p := f.hub.o.Publisher
+	if p == nil || !f.paired { // which nobody else changes
+		return
+	}
+	p.Result(f.source.Name, f.line)
+	if p.WantsSnapshot(f.source.Name) {
+		f.mu.Lock()
+		picture := f.make(boxedJPEG)
+		f.mu.Unlock()
+		p.Snapshot(f.source.Name, picture)
+	}
 }
 
 func (f *feed) renew() {

@@ -38,10 +38,20 @@ type Options struct {
 	// Line appends the JSON of a source's answer, without a line feed.
 	Line func(dst []byte, name string, a *rfgaedge.Answer, scratch *rfgaedge.Record) []byte
 	// Marks are the boxes and labels of a result, to draw.
-	Marks func(*rfgaedge.Result) []overlay.Mark
-	Log   *slog.Logger
+	Marks     func(*rfgaedge.Result) []overlay.Mark
+	Publisher Publisher // of sources; nil: none
+	Log       *slog.Logger
 
 	patience time.Duration // that a client gets to read an answer, or a part of a stream; 0 stands for answerTime
+}
+
+// Publisher tells others what sources give. Its methods do not wait.
+type Publisher interface {
+	State(source string, running bool)
+	Result(source string, line []byte)
+	WantsSnapshot(source string) bool
+	Snapshot(source string, jpeg []byte)
+	Stats() (connected bool, sent, replaced uint64)
 }
 
 const (

@@ -348,8 +348,14 @@ func (s *Server) mjpeg(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// writeMetrics adds what the sources have counted.
+// writeMetrics adds what the sources and the publisher have counted.
 func (h *hub) writeMetrics(b *exposition) {
+	if p := h.o.Publisher; p != nil {
+		connected, sent, replaced := p.Stats()
+		b.one("rfga_mqtt_up", "gauge", "Whether there is a connection to the MQTT broker.", truth(connected))
+		b.one("rfga_mqtt_messages_total", "counter", "Messages that were published.", float64(sent))
+		b.one("rfga_mqtt_replaced_total", "counter", "Messages that made room for newer ones of their topic.", float64(replaced))
+	}
 	if len(h.feeds) == 0 {
 		return
 	}
@@ -357,12 +363,7 @@ func (h *hub) writeMetrics(b *exposition) {
 		name, kind, help string
 		value            func(*feed) float64
 	}{
-		{"rfga_source_up", "gauge", "Whether the source gives frames.", func(f *feed) float64 {
-			if f.state == running {
-				return 1
-			}
-			return 0
-		}},
+		{"rfga_source_up", "gauge", "Whether the source gives frames.", func(f *feed) float64 { return truth(f.state == running) }},
 		{"rfga_source_frames_total", "counter", "Frames that the source has given, bad ones included.", func(f *feed) float64 { return float64(f.stats().Offered) }},
 		{"rfga_source_answers_total", "counter", "Frames that were looked at.", func(f *feed) float64 { return float64(f.stats().Answered) }},
 		{"rfga_source_dropped_total", "counter", "Frames that made room for newer ones.", func(f *feed) float64 { c := f.stats(); return float64(c.Replaced + c.Unread) }},
@@ -380,4 +381,11 @@ func (h *hub) writeMetrics(b *exposition) {
 			b.sample(m.name, v, "source", f.source.Name)
 		}
 	}
+}
+
+func truth(v bool) float64 {
+	if v {
+		return 1
+	}
+	return 0
 }

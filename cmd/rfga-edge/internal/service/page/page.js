@@ -166,13 +166,17 @@ function markSelected() {
   for (const b of $('classes').querySelectorAll('button')) b.setAttribute('aria-pressed', String(Number(b.dataset.id) === id))
 }
 
-// say changes the sentence that screen readers speak, of a source no more often than people can listen.
-let lastSaid = 0
+// say changes the sentence that screen readers speak; of a source no more often than people can listen.
+const speech = { at: -Infinity, timer: 0 }
 function say(text) {
-  const now = performance.now()
-  if ($('said').textContent === text || source.name && now - lastSaid < 2000) return
-  lastSaid = now
-  $('said').textContent = text
+  clearTimeout(speech.timer)
+  const now = performance.now(), early = source.name ? speech.at + 2000 - now : 0
+  if (early > 0) {
+    speech.timer = setTimeout(() => say(text), early)
+  } else if ($('said').textContent !== text) {
+    speech.at = now
+    $('said').textContent = text
+  }
 }
 
 // ---- Drawing ----
@@ -335,6 +339,7 @@ async function watch(name) {
   choose(name)
   Object.assign(shown, { photo: null, selected: null, record: null, heat: null })
   times = []
+  speech.at = -Infinity
   source.name = name
   const stop = source.stop = new AbortController()
   busy(`Waiting for ${name}…`)
@@ -434,7 +439,7 @@ function photoAgain() {
   picture.hidden = true
   $('invite').hidden = false
   $('drop').classList.add('empty')
-  $('said').textContent = 'Nothing looked at yet.'
+  say('Nothing looked at yet.')
   $('classes').replaceChildren()
 }
 
