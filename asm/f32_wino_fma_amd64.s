@@ -4,9 +4,9 @@
 
 #include "textflag.h"
 
-// func F32WinoInputFMA(dst *float32, ldp int, lda int, src *float32, row int, pix int, tiles int, n int)
+// func F32WinoInputFMA(dst *float32, ldp int, lda int, src *float32, row int, pix int, tiles int, n int, tmp *float32)
 // Requires: AVX
-TEXT ·F32WinoInputFMA(SB), NOSPLIT, $8-64
+TEXT ·F32WinoInputFMA(SB), NOSPLIT, $8-72
 	MOVQ row+32(FP), AX
 	MOVQ pix+40(FP), DX
 	LEAQ (AX)(AX*2), CX
@@ -122,9 +122,9 @@ channels:
 	VZEROUPPER
 	RET
 
-// func F32WinoFilterFMA(dst *float32, ldp int, src *float32, k int)
+// func F32WinoFilterFMA(dst *float32, ldp int, src *float32, k int, tmp *float32)
 // Requires: AVX, AVX2
-TEXT ·F32WinoFilterFMA(SB), NOSPLIT, $0-32
+TEXT ·F32WinoFilterFMA(SB), NOSPLIT, $0-40
 	MOVQ         dst+0(FP), AX
 	MOVQ         ldp+8(FP), CX
 	MOVQ         src+16(FP), DX
@@ -294,9 +294,9 @@ channel:
 	VZEROUPPER
 	RET
 
-// func F16F32WinoFilterF16C(dst *float32, ldp int, src *uint16, k int)
+// func F16F32WinoFilterF16C(dst *float32, ldp int, src *uint16, k int, tmp *float32)
 // Requires: AVX, AVX2, F16C
-TEXT ·F16F32WinoFilterF16C(SB), NOSPLIT, $0-32
+TEXT ·F16F32WinoFilterF16C(SB), NOSPLIT, $0-40
 	MOVQ         dst+0(FP), AX
 	MOVQ         ldp+8(FP), CX
 	MOVQ         src+16(FP), DX
@@ -466,9 +466,9 @@ channel:
 	VZEROUPPER
 	RET
 
-// func F32WinoOutputFMA(dst *float32, row int, pix int, src *float32, ldp int, tiles int, bias *float32, res *float32, p *ClampF32)
+// func F32WinoOutputFMA(dst *float32, row int, pix int, src *float32, ldp int, tiles int, bias *float32, res *float32, p *ClampF32, tmp *float32)
 // Requires: AVX
-TEXT ·F32WinoOutputFMA(SB), NOSPLIT, $0-72
+TEXT ·F32WinoOutputFMA(SB), NOSPLIT, $0-80
 	MOVQ row+8(FP), AX
 	MOVQ pix+16(FP), CX
 	MOVQ ldp+32(FP), DX

@@ -4,8 +4,8 @@
 
 #include "textflag.h"
 
-// func F32WinoInputNEON(dst *float32, ldp int, lda int, src *float32, row int, pix int, tiles int, n int)
-TEXT ·F32WinoInputNEON(SB), NOSPLIT, $0-64
+// func F32WinoInputNEON(dst *float32, ldp int, lda int, src *float32, row int, pix int, tiles int, n int, tmp *float32)
+TEXT ·F32WinoInputNEON(SB), NOSPLIT, $0-72
 	MOVD dst+0(FP), R0
 	MOVD ldp+8(FP), R1
 	MOVD lda+16(FP), R2
@@ -117,8 +117,8 @@ channels:
 	BNE tile
 	RET
 
-// func F32WinoFilterNEON(dst *float32, ldp int, src *float32, k int)
-TEXT ·F32WinoFilterNEON(SB), NOSPLIT, $0-32
+// func F32WinoFilterNEON(dst *float32, ldp int, src *float32, k int, tmp *float32)
+TEXT ·F32WinoFilterNEON(SB), NOSPLIT, $0-40
 	MOVD dst+0(FP), R0
 	MOVD ldp+8(FP), R1
 	MOVD src+16(FP), R2
@@ -285,8 +285,8 @@ channel:
 	BNE channel
 	RET
 
-// func F16F32WinoFilterNEON(dst *float32, ldp int, src *uint16, k int)
-TEXT ·F16F32WinoFilterNEON(SB), NOSPLIT, $0-32
+// func F16F32WinoFilterNEON(dst *float32, ldp int, src *uint16, k int, tmp *float32)
+TEXT ·F16F32WinoFilterNEON(SB), NOSPLIT, $0-40
 	MOVD dst+0(FP), R0
 	MOVD ldp+8(FP), R1
 	MOVD src+16(FP), R2
@@ -471,8 +471,8 @@ channel:
 	BNE channel
 	RET
 
-// func F32WinoOutputNEON(dst *float32, row int, pix int, src *float32, ldp int, tiles int, bias *float32, res *float32, p *ClampF32)
-TEXT ·F32WinoOutputNEON(SB), NOSPLIT, $0-72
+// func F32WinoOutputNEON(dst *float32, row int, pix int, src *float32, ldp int, tiles int, bias *float32, res *float32, p *ClampF32, tmp *float32)
+TEXT ·F32WinoOutputNEON(SB), NOSPLIT, $0-80
 	MOVD dst+0(FP), R0
 	MOVD row+8(FP), R1
 	MOVD pix+16(FP), R2

@@ -1044,30 +1044,30 @@ func F32AvgPoolFMA(dst *float32, ldd int, a *float32, step int, pixels int, at *
 //	d[i][k] = src[i*row+(k+2*t)*pix...][j]
 //	dst[(4*i+k)*ldp+t*lda...][j] = (B'dB)[i][k], B' = {1,0,-1,0; 0,1,1,0; 0,-1,1,0; 0,1,0,-1}, B' first
 //
-// It reads and writes up to 63 bytes behind n channels.
+// It reads and writes up to 63 bytes behind n channels. tmp is not used.
 //
 //go:noescape
-func F32WinoInputAVX512(dst *float32, ldp int, lda int, src *float32, row int, pix int, tiles int, n int)
+func F32WinoInputAVX512(dst *float32, ldp int, lda int, src *float32, row int, pix int, tiles int, n int, tmp *float32)
 
 // F32WinoFilterAVX512 transforms 32 filters of each of k input channels: for c < k, j < 32, distances being in bytes,
 //
 //	g[i][l] = src[32*(9*c+3*i+l)+j]
 //	dst[(4*i+l)*ldp...][32*c+j] = (GgG')[i][l], G = {1,0,0; .5,.5,.5; .5,-.5,.5; 0,0,1}, G first
 //
-// (g0+g2+g1)/2 and (g0+g2-g1)/2 are computed in this order.
+// (g0+g2+g1)/2 and (g0+g2-g1)/2 are computed in this order. tmp is not used.
 //
 //go:noescape
-func F32WinoFilterAVX512(dst *float32, ldp int, src *float32, k int)
+func F32WinoFilterAVX512(dst *float32, ldp int, src *float32, k int, tmp *float32)
 
 // F16F32WinoFilterAVX512 transforms 32 filters of each of k input channels: for c < k, j < 32, distances being in bytes,
 //
 //	g[i][l] = src[32*(9*c+3*i+l)+j]
 //	dst[(4*i+l)*ldp...][32*c+j] = (GgG')[i][l], G = {1,0,0; .5,.5,.5; .5,-.5,.5; 0,0,1}, G first
 //
-// (g0+g2+g1)/2 and (g0+g2-g1)/2 are computed in this order.
+// (g0+g2+g1)/2 and (g0+g2-g1)/2 are computed in this order. tmp is not used.
 //
 //go:noescape
-func F16F32WinoFilterAVX512(dst *float32, ldp int, src *uint16, k int)
+func F16F32WinoFilterAVX512(dst *float32, ldp int, src *uint16, k int, tmp *float32)
 
 // F32WinoOutputAVX512 makes tiles of 2x2 pixels of 32 channels: for t < tiles, j < 32, i, k < 2, distances being in bytes,
 //
@@ -1075,8 +1075,10 @@ func F16F32WinoFilterAVX512(dst *float32, ldp int, src *uint16, k int)
 //	v = (A'mA)[i][k] + bias[j], A' = {1,1,1,0; 0,1,-1,-1}, A' first
 //	dst[i*row+(2*t+k)*pix...][j] = what p makes of v and, unless res is nil, res at the same place
 //
+// tmp is not used.
+//
 //go:noescape
-func F32WinoOutputAVX512(dst *float32, row int, pix int, src *float32, ldp int, tiles int, bias *float32, res *float32, p *ClampF32)
+func F32WinoOutputAVX512(dst *float32, row int, pix int, src *float32, ldp int, tiles int, bias *float32, res *float32, p *ClampF32, tmp *float32)
 
 // F32WinoInputFMA transforms tiles of 4x4 pixels that overlap by two columns: for t < tiles, j < n, i, k < 4,
 // distances being in bytes,
@@ -1084,30 +1086,30 @@ func F32WinoOutputAVX512(dst *float32, row int, pix int, src *float32, ldp int, 
 //	d[i][k] = src[i*row+(k+2*t)*pix...][j]
 //	dst[(4*i+k)*ldp+t*lda...][j] = (B'dB)[i][k], B' = {1,0,-1,0; 0,1,1,0; 0,-1,1,0; 0,1,0,-1}, B' first
 //
-// It reads and writes up to 63 bytes behind n channels.
+// It reads and writes up to 63 bytes behind n channels. tmp is not used.
 //
 //go:noescape
-func F32WinoInputFMA(dst *float32, ldp int, lda int, src *float32, row int, pix int, tiles int, n int)
+func F32WinoInputFMA(dst *float32, ldp int, lda int, src *float32, row int, pix int, tiles int, n int, tmp *float32)
 
 // F32WinoFilterFMA transforms 16 filters of each of k input channels: for c < k, j < 16, distances being in bytes,
 //
 //	g[i][l] = src[16*(9*c+3*i+l)+j]
 //	dst[(4*i+l)*ldp...][16*c+j] = (GgG')[i][l], G = {1,0,0; .5,.5,.5; .5,-.5,.5; 0,0,1}, G first
 //
-// (g0+g2+g1)/2 and (g0+g2-g1)/2 are computed in this order.
+// (g0+g2+g1)/2 and (g0+g2-g1)/2 are computed in this order. tmp is not used.
 //
 //go:noescape
-func F32WinoFilterFMA(dst *float32, ldp int, src *float32, k int)
+func F32WinoFilterFMA(dst *float32, ldp int, src *float32, k int, tmp *float32)
 
 // F16F32WinoFilterF16C transforms 16 filters of each of k input channels: for c < k, j < 16, distances being in bytes,
 //
 //	g[i][l] = src[16*(9*c+3*i+l)+j]
 //	dst[(4*i+l)*ldp...][16*c+j] = (GgG')[i][l], G = {1,0,0; .5,.5,.5; .5,-.5,.5; 0,0,1}, G first
 //
-// (g0+g2+g1)/2 and (g0+g2-g1)/2 are computed in this order.
+// (g0+g2+g1)/2 and (g0+g2-g1)/2 are computed in this order. tmp is not used.
 //
 //go:noescape
-func F16F32WinoFilterF16C(dst *float32, ldp int, src *uint16, k int)
+func F16F32WinoFilterF16C(dst *float32, ldp int, src *uint16, k int, tmp *float32)
 
 // F32WinoOutputFMA makes tiles of 2x2 pixels of 16 channels: for t < tiles, j < 16, i, k < 2, distances being in bytes,
 //
@@ -1115,8 +1117,104 @@ func F16F32WinoFilterF16C(dst *float32, ldp int, src *uint16, k int)
 //	v = (A'mA)[i][k] + bias[j], A' = {1,1,1,0; 0,1,-1,-1}, A' first
 //	dst[i*row+(2*t+k)*pix...][j] = what p makes of v and, unless res is nil, res at the same place
 //
+// tmp is not used.
+//
 //go:noescape
-func F32WinoOutputFMA(dst *float32, row int, pix int, src *float32, ldp int, tiles int, bias *float32, res *float32, p *ClampF32)
+func F32WinoOutputFMA(dst *float32, row int, pix int, src *float32, ldp int, tiles int, bias *float32, res *float32, p *ClampF32, tmp *float32)
+
+// F32WinoInput4AVX512 transforms tiles of 6x6 pixels that overlap by two columns: for t < tiles, j < n, i, k < 6,
+// distances being in bytes,
+//
+//	d[i][k] = src[i*row+(k+4*t)*pix...][j]
+//	dst[(6*i+k)*ldp+t*lda...][j] = (B'dB)[i][k], B' first, B' of a column x being, from the innermost bracket out,
+//		4*(x0-x2)+(x4-x2), (x4-4*x2)+(x3-4*x1), (x4-4*x2)-(x3-4*x1),
+//		(x4-x2)+2*(x3-x1), (x4-x2)-2*(x3-x1), (x5-x3)-4*(x3-x1)
+//
+// It reads and writes up to 63 bytes behind n channels. tmp has room for 36*64 bytes.
+//
+//go:noescape
+func F32WinoInput4AVX512(dst *float32, ldp int, lda int, src *float32, row int, pix int, tiles int, n int, tmp *float32)
+
+// F32WinoFilter4AVX512 transforms 32 filters of each of k input channels: for c < k, j < 32, distances being in bytes,
+//
+//	g[i][l] = src[32*(9*c+3*i+l)+j]
+//	dst[(6*i+l)*ldp...][32*c+j] = (GgG')[i][l], G first, G of a column x being, from the innermost bracket out,
+//		x0/4, ((x0+x2)+x1)*(-1/6), ((x0+x2)-x1)*(-1/6), ((x0+4*x2)+2*x1)*(1/24), ((x0+4*x2)-2*x1)*(1/24), x2
+//
+// tmp has room for 36*64 bytes.
+//
+//go:noescape
+func F32WinoFilter4AVX512(dst *float32, ldp int, src *float32, k int, tmp *float32)
+
+// F16F32WinoFilter4AVX512 transforms 32 filters of each of k input channels: for c < k, j < 32, distances being in bytes,
+//
+//	g[i][l] = src[32*(9*c+3*i+l)+j]
+//	dst[(6*i+l)*ldp...][32*c+j] = (GgG')[i][l], G first, G of a column x being, from the innermost bracket out,
+//		x0/4, ((x0+x2)+x1)*(-1/6), ((x0+x2)-x1)*(-1/6), ((x0+4*x2)+2*x1)*(1/24), ((x0+4*x2)-2*x1)*(1/24), x2
+//
+// tmp has room for 36*64 bytes.
+//
+//go:noescape
+func F16F32WinoFilter4AVX512(dst *float32, ldp int, src *uint16, k int, tmp *float32)
+
+// F32WinoOutput4AVX512 makes tiles of 4x4 pixels of 32 channels: for t < tiles, j < 32, i, k < 4, distances being in bytes,
+//
+//	m[a][b] = src[(6*a+b)*ldp...][32*t+j]
+//	v = (A'mA)[i][k] + bias[j], A' first, A' of a column x being, from the innermost bracket out,
+//		(x0+(x1+x2))+(x3+x4), (x1-x2)+2*(x3-x4), (x1+x2)+4*(x3+x4), ((x1-x2)+8*(x3-x4))+x5
+//	dst[i*row+(4*t+k)*pix...][j] = what p makes of v and, unless res is nil, res at the same place
+//
+// tmp has room for 36*64 bytes.
+//
+//go:noescape
+func F32WinoOutput4AVX512(dst *float32, row int, pix int, src *float32, ldp int, tiles int, bias *float32, res *float32, p *ClampF32, tmp *float32)
+
+// F32WinoInput4FMA transforms tiles of 6x6 pixels that overlap by two columns: for t < tiles, j < n, i, k < 6,
+// distances being in bytes,
+//
+//	d[i][k] = src[i*row+(k+4*t)*pix...][j]
+//	dst[(6*i+k)*ldp+t*lda...][j] = (B'dB)[i][k], B' first, B' of a column x being, from the innermost bracket out,
+//		4*(x0-x2)+(x4-x2), (x4-4*x2)+(x3-4*x1), (x4-4*x2)-(x3-4*x1),
+//		(x4-x2)+2*(x3-x1), (x4-x2)-2*(x3-x1), (x5-x3)-4*(x3-x1)
+//
+// It reads and writes up to 63 bytes behind n channels. tmp has room for 36*64 bytes.
+//
+//go:noescape
+func F32WinoInput4FMA(dst *float32, ldp int, lda int, src *float32, row int, pix int, tiles int, n int, tmp *float32)
+
+// F32WinoFilter4FMA transforms 16 filters of each of k input channels: for c < k, j < 16, distances being in bytes,
+//
+//	g[i][l] = src[16*(9*c+3*i+l)+j]
+//	dst[(6*i+l)*ldp...][16*c+j] = (GgG')[i][l], G first, G of a column x being, from the innermost bracket out,
+//		x0/4, ((x0+x2)+x1)*(-1/6), ((x0+x2)-x1)*(-1/6), ((x0+4*x2)+2*x1)*(1/24), ((x0+4*x2)-2*x1)*(1/24), x2
+//
+// tmp has room for 36*64 bytes.
+//
+//go:noescape
+func F32WinoFilter4FMA(dst *float32, ldp int, src *float32, k int, tmp *float32)
+
+// F16F32WinoFilter4F16C transforms 16 filters of each of k input channels: for c < k, j < 16, distances being in bytes,
+//
+//	g[i][l] = src[16*(9*c+3*i+l)+j]
+//	dst[(6*i+l)*ldp...][16*c+j] = (GgG')[i][l], G first, G of a column x being, from the innermost bracket out,
+//		x0/4, ((x0+x2)+x1)*(-1/6), ((x0+x2)-x1)*(-1/6), ((x0+4*x2)+2*x1)*(1/24), ((x0+4*x2)-2*x1)*(1/24), x2
+//
+// tmp has room for 36*64 bytes.
+//
+//go:noescape
+func F16F32WinoFilter4F16C(dst *float32, ldp int, src *uint16, k int, tmp *float32)
+
+// F32WinoOutput4FMA makes tiles of 4x4 pixels of 16 channels: for t < tiles, j < 16, i, k < 4, distances being in bytes,
+//
+//	m[a][b] = src[(6*a+b)*ldp...][16*t+j]
+//	v = (A'mA)[i][k] + bias[j], A' first, A' of a column x being, from the innermost bracket out,
+//		(x0+(x1+x2))+(x3+x4), (x1-x2)+2*(x3-x4), (x1+x2)+4*(x3+x4), ((x1-x2)+8*(x3-x4))+x5
+//	dst[i*row+(4*t+k)*pix...][j] = what p makes of v and, unless res is nil, res at the same place
+//
+// tmp has room for 36*64 bytes.
+//
+//go:noescape
+func F32WinoOutput4FMA(dst *float32, row int, pix int, src *float32, ldp int, tiles int, bias *float32, res *float32, p *ClampF32, tmp *float32)
 
 // F32SigmoidAVX512 sets dst[i] to Sigmoid.At(src[i]) of package kernels, the same bits, for i < n, a multiple of 8.
 //

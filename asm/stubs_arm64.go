@@ -445,30 +445,30 @@ func F32AvgPoolNEON(dst *float32, ldd int, a *float32, step int, pixels int, at 
 //	d[i][k] = src[i*row+(k+2*t)*pix...][j]
 //	dst[(4*i+k)*ldp+t*lda...][j] = (B'dB)[i][k], B' = {1,0,-1,0; 0,1,1,0; 0,-1,1,0; 0,1,0,-1}, B' first
 //
-// It reads and writes up to 63 bytes behind n channels.
+// It reads and writes up to 63 bytes behind n channels. tmp is not used.
 //
 //go:noescape
-func F32WinoInputNEON(dst *float32, ldp int, lda int, src *float32, row int, pix int, tiles int, n int)
+func F32WinoInputNEON(dst *float32, ldp int, lda int, src *float32, row int, pix int, tiles int, n int, tmp *float32)
 
 // F32WinoFilterNEON transforms 8 filters of each of k input channels: for c < k, j < 8, distances being in bytes,
 //
 //	g[i][l] = src[8*(9*c+3*i+l)+j]
 //	dst[(4*i+l)*ldp...][8*c+j] = (GgG')[i][l], G = {1,0,0; .5,.5,.5; .5,-.5,.5; 0,0,1}, G first
 //
-// (g0+g2+g1)/2 and (g0+g2-g1)/2 are computed in this order.
+// (g0+g2+g1)/2 and (g0+g2-g1)/2 are computed in this order. tmp is not used.
 //
 //go:noescape
-func F32WinoFilterNEON(dst *float32, ldp int, src *float32, k int)
+func F32WinoFilterNEON(dst *float32, ldp int, src *float32, k int, tmp *float32)
 
 // F16F32WinoFilterNEON transforms 8 filters of each of k input channels: for c < k, j < 8, distances being in bytes,
 //
 //	g[i][l] = src[8*(9*c+3*i+l)+j]
 //	dst[(4*i+l)*ldp...][8*c+j] = (GgG')[i][l], G = {1,0,0; .5,.5,.5; .5,-.5,.5; 0,0,1}, G first
 //
-// (g0+g2+g1)/2 and (g0+g2-g1)/2 are computed in this order.
+// (g0+g2+g1)/2 and (g0+g2-g1)/2 are computed in this order. tmp is not used.
 //
 //go:noescape
-func F16F32WinoFilterNEON(dst *float32, ldp int, src *uint16, k int)
+func F16F32WinoFilterNEON(dst *float32, ldp int, src *uint16, k int, tmp *float32)
 
 // F32WinoOutputNEON makes tiles of 2x2 pixels of 8 channels: for t < tiles, j < 8, i, k < 2, distances being in bytes,
 //
@@ -476,8 +476,10 @@ func F16F32WinoFilterNEON(dst *float32, ldp int, src *uint16, k int)
 //	v = (A'mA)[i][k] + bias[j], A' = {1,1,1,0; 0,1,-1,-1}, A' first
 //	dst[i*row+(2*t+k)*pix...][j] = what p makes of v and, unless res is nil, res at the same place
 //
+// tmp is not used.
+//
 //go:noescape
-func F32WinoOutputNEON(dst *float32, row int, pix int, src *float32, ldp int, tiles int, bias *float32, res *float32, p *ClampF32)
+func F32WinoOutputNEON(dst *float32, row int, pix int, src *float32, ldp int, tiles int, bias *float32, res *float32, p *ClampF32, tmp *float32)
 
 // F32SigmoidNEON sets dst[i] to Sigmoid.At(src[i]) of package kernels, the same bits, for i < n, a multiple of 8.
 //

@@ -61,28 +61,32 @@ func (b *benches) depthwiseF32(s BenchShape) {
 func (b *benches) winogradF32(s BenchShape) {
 	const most = 32 // columns of a panel
 	spread := func(bytes int) int { return align64(bytes) + 64 }
-	row, lda := 4*s.K*(2*s.M+2), spread(4*s.K)
-	ldv, ldu, ldm := spread(s.M*lda), spread(4*most*s.K), spread(4*most*s.M)
-	x, v := filled[float32](row), aligned[float32](winoPlaces*ldv/4)
-	benchRows(b, winoInputsF32, s.M*s.K*winoPlaces, func(f winoInputFunc) {
-		f(&v[0], ldv, lda, &x[0], row, 4*s.K, s.M, s.K)
-	})
-	w, halves, u := filled[float32](9*most*s.K), make([]uint16, 9*most*s.K+Slack), aligned[float32](winoPlaces*ldu/4)
-	for i := range winoFiltersF32 {
-		r := &winoFiltersF32[i]
-		b.panels(r.Name, r.ISA, r == chooseRow(winoFiltersF32, features), s.N, winoPlaces*s.K, func() { r.Fn(&u[0], ldu, &w[0], s.K) })
-	}
-	for i := range winoHalves {
-		r := &winoHalves[i]
-		b.panels(r.Name, r.ISA, r == chooseRow(winoHalves, features), s.N, winoPlaces*s.K, func() { r.Fn(&u[0], ldu, &halves[0], s.K) })
-	}
-	m, bias, y := filled[float32](winoPlaces*ldm/4), filled[float32](most), aligned[float32](4*s.M*most)
 	p := &asm.ClampF32{Lo: -6, Hi: 6, InnerLo: -6, InnerHi: 6}
-	for i := range winoOutputsF32 {
-		r := &winoOutputsF32[i]
-		b.panels(r.Name, r.ISA, r == chooseRow(winoOutputsF32, features), s.N, 4*s.M, func() {
-			r.Fn(&y[0], 8*s.M*most, 4*most, &m[0], ldm, s.M, &bias[0], nil, p)
+	tmp := aligned[float32](winoTmp / 4)
+	for _, form := range winoF32Forms {
+		m, n := form.m, form.m+2
+		row, lda := 4*s.K*(m*s.M+2), spread(4*s.K)
+		ldv, ldu, ldm := spread(s.M*lda), spread(4*most*s.K), spread(4*most*s.M)
+		x, v := filled[float32](n*row/4), aligned[float32](n*n*ldv/4)
+		benchRows(b, form.inputs, s.M*s.K*n*n, func(f winoInputFunc) {
+			f(&v[0], ldv, lda, &x[0], row, 4*s.K, s.M, s.K, &tmp[0])
 		})
+		w, halves, u := filled[float32](9*most*s.K), make([]uint16, 9*most*s.K+Slack), aligned[float32](n*n*ldu/4)
+		for i := range form.filters {
+			r := &form.filters[i]
+			b.panels(r.Name, r.ISA, r == chooseRow(form.filters, features), s.N, n*n*s.K, func() { r.Fn(&u[0], ldu, &w[0], s.K, &tmp[0]) })
+		}
+		for i := range form.halves {
+			r := &form.halves[i]
+			b.panels(r.Name, r.ISA, r == chooseRow(form.halves, features), s.N, n*n*s.K, func() { r.Fn(&u[0], ldu, &halves[0], s.K, &tmp[0]) })
+		}
+		sums, bias, y := filled[float32](n*n*ldm/4), filled[float32](most), aligned[float32](m*m*s.M*most)
+		for i := range form.outputs {
+			r := &form.outputs[i]
+			b.panels(r.Name, r.ISA, r == chooseRow(form.outputs, features), s.N, m*m*s.M, func() {
+				r.Fn(&y[0], 4*m*s.M*most, 4*most, &sums[0], ldm, s.M, &bias[0], nil, p, &tmp[0])
+			})
+		}
 	}
 }
 

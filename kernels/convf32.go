@@ -20,7 +20,7 @@ func prepareConvF32(c *ConvF32, available ISA, l2 int) (*Prepared, error) {
 		return g.prepared(), nil
 	}
 	if family := chooseGEMMF32(available, c.Out.C/c.Groups); family != nil {
-		if g := newWinoF32(c, family, available, l2); g != nil {
+		if g := chooseWinoF32(c, family, available, l2); g != nil {
 			return g.prepared(), nil
 		}
 		return newConvF32(c, family, available, l2).prepared(), nil

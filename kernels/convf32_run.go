@@ -36,7 +36,7 @@ type convF32 struct {
 // blockingF32 is how a run walks over its product, and how it divides its scratch.
 type blockingF32 struct {
 	rows int // of a block: a whole number of tiles, their operands meant to stay in L2
-	k    int // terms of a pass: the weights of a panel meant to stay in L1
+	k    int // terms of a pass: the weights of a panel meant to stay in L2, beside the rows
 	lda  int // bytes from row to row of operands
 	offB int // scratch: expanded weights of a pass
 	offC int // the tile of a panel that the output has not all columns of
@@ -46,7 +46,8 @@ type blockingF32 struct {
 	size int
 }
 
-// panelBytes is what a pass reads of a panel's weights: with the activations of a tile they share L1.
+// panelBytes is what a pass reads of a panel's weights at least. They need not stay in L1: a tile takes longer to multiply with them
+// than L2 to send them, and with each pass sums are read and written once more.
 const panelBytes = 24 << 10
 
 func newConvF32(c *ConvF32, family []*GEMMF32, available ISA, l2 int) *convF32 {
@@ -153,7 +154,7 @@ func (g *convF32) plan(l2 int) {
 	// Outputs of a block are written a panel at a time: few rows keep them near, but each block reads all weights again.
 	b.rows = max(l2/16/(g.elem()*g.k+4*g.go_)/g.tile, 8)
 	b.rows = min(b.rows, max(l2/2/(g.elem()*g.k)/g.tile, 1), tiles) * g.tile
-	passes := ceilDiv(g.k*4*main.NR, panelBytes)
+	passes := ceilDiv(g.k*4*main.NR, max(l2/8, panelBytes))
 	b.k = (ceilDiv(g.k, passes) + 3) &^ 3
 	if g.narrow != nil {
 		b.k = halfTerms

@@ -142,8 +142,57 @@ func TestConvF32(t *testing.T) {
 			}
 		})
 	}
-	if len(winoInputsF32) > 0 && len(floatVariants()) > 1 && !Disabled("winograd") && len(winograd) < 5 {
+	if len(winoF32Forms) > 0 && len(floatVariants()) > 1 && !Disabled("winograd") && len(winograd) < 5 {
 		t.Errorf("few cases were computed by Winograd's algorithm: %v", winograd)
+	}
+}
+
+// How far Winograd's results are from the exact ones, beside a direct sum's, for activations behind a ReLU: the root of the mean
+// squared error, relative to the result's. It is what winogradf32.go says of the two forms.
+func TestWinogradErrorF32(t *testing.T) {
+	if len(winoF32Forms) == 0 {
+		t.Skip("no kernels for it here")
+	}
+	for _, channels := range []int{64, 512} {
+		cc := floatCase{Shape{12, 12, channels}, 32, 1, win(3, 1, 1, 1), false}
+		r := rand.New(rand.NewPCG(6, uint64(channels)))
+		c, in := cc.build(r, false)
+		c.ClampLo, c.ClampHi, c.Bias = float32(math.Inf(-1)), float32(math.Inf(1)), make([]float32, cc.o)
+		for i := range c.Weights {
+			c.Weights[i] = float32(r.NormFloat64()) // 24 bits of them
+		}
+		for i, x := 0, view[float32](in[0]); i < len(x); i++ {
+			x[i] = max(float32(r.NormFloat64()), 0)
+		}
+		want, _ := c.naive(in)
+		deviation := func(p *Prepared) float64 {
+			var d, all float64
+			for j, v := range view[float32](opRun(t, p, in, 4*c.Out.Len())[0]) {
+				d += (float64(v) - want[j]) * (float64(v) - want[j])
+				all += want[j] * want[j]
+			}
+			return math.Sqrt(d / all)
+		}
+		for _, isa := range floatVariants() {
+			family := chooseGEMMF32(isa, c.Out.C)
+			if family == nil {
+				continue
+			}
+			direct := deviation(newConvF32(c, family, isa, 0).prepared())
+			for i := range winoF32Forms {
+				form := &winoF32Forms[i]
+				g := newWinoF32(c, form, family, isa)
+				if g == nil {
+					continue
+				}
+				g.finishPlan(0)
+				got, most := deviation(g.prepared()), map[int]float64{2: 1, 4: 6}[form.m]
+				t.Logf("%s, %d channels: direct %.1e, F(%dx%d,3x3) %.1e", family[0].Name, channels, direct, form.m, form.m, got)
+				if !(got <= most*direct) {
+					t.Errorf("more than %g times the direct sum's", most)
+				}
+			}
+		}
 	}
 }
 

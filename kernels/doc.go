@@ -98,9 +98,10 @@
 //
 //   - Convolution, where there are float kernels: bias, then one fused multiplication and addition a term, over the window's
 //     rows, its columns and the input channels. Bits do not depend on tiles, blocks, units or threads, nor on which of the
-//     kernels runs. Of 3x3 with stride 1, where it is faster: Winograd's F(2x2,3x3), 16 such sums over the input channels,
-//     bias last; RFGA_DISABLE=winograd keeps to the direct sum. Either is within 2^-24*K of the sum of absolute values, K terms
-//     being summed, and Winograd's is the smaller error on whole networks: its sums are nine times shorter.
+//     kernels of one form runs. Of 3x3 with stride 1, where it is faster: Winograd's F(4x4,3x3), 36 such sums over the input channels, or
+//     F(2x2,3x3), 16 of them, bias last; RFGA_DISABLE=winograd keeps to the direct sum. Each is within 2^-24*K of the sum of
+//     absolute values, K terms being summed; typically F(2x2,3x3) is nearer to the exact result than the direct sum, and
+//     F(4x4,3x3) five times as far.
 //     Weights in half precision stay so in memory and are expanded, or transformed, a panel at a time; the arithmetic and its
 //     order are those of float32.
 //   - Convolution with HalfMath, where the CPU has it: activations and weights rounded to halves; every 64 terms, in the same

@@ -87,13 +87,16 @@ var (
 	attendersF32 = slices.Concat([]Row[attendF32Func]{{Name: "f32_attend_portable", Rate: 1, Fn: attendPortableF32}}, archAttendersF32)
 )
 
-// The transforms of Winograd's convolution. Filters come as float32 or as halves.
-var (
-	winoInputsF32  = archWinoInputsF32
-	winoFiltersF32 = archWinoFiltersF32
-	winoHalves     = archWinoHalves
-	winoOutputsF32 = archWinoOutputsF32
-)
+// winoRowsF32 are the transforms of Winograd's convolution F(mxm,3x3). Filters come as float32 or as halves.
+type winoRowsF32 struct {
+	m       int
+	inputs  []Row[winoInputFunc]
+	filters []Row[winoFilterFunc]
+	halves  []Row[winoHalvesFunc]
+	outputs []Row[winoOutputFunc]
+}
+
+var winoF32Forms = archWinoF32
 
 // eachFloatRow calls add for every float row.
 func eachFloatRow(add func(op, name string, isa ISA)) {
@@ -113,10 +116,12 @@ func eachFloatRow(add func(op, name string, isa ISA)) {
 	listRows("sums", summersF32, add)
 	listRows("dot", dots, add)
 	listRows("attendf32", attendersF32, add)
-	listRows("winogradf32", winoInputsF32, add)
-	listRows("winogradf32", winoFiltersF32, add)
-	listRows("winogradf32", winoHalves, add)
-	listRows("winogradf32", winoOutputsF32, add)
+	for _, form := range winoF32Forms {
+		listRows("winogradf32", form.inputs, add)
+		listRows("winogradf32", form.filters, add)
+		listRows("winogradf32", form.halves, add)
+		listRows("winogradf32", form.outputs, add)
+	}
 }
 
 // GEMMsF32 returns the records of every float matrix product kernel in this build, runnable here or not.

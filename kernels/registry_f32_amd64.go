@@ -45,24 +45,17 @@ var archAvgPoolsF32 = []Row[poolFunc]{
 	{"f32_avgpool_fma", FMA, 8, asm.F32AvgPoolFMA},
 }
 
-var archWinoInputsF32 = []Row[winoInputFunc]{
-	{"f32_winoinput_avx512", AVX512, 16, asm.F32WinoInputAVX512},
-	{"f32_winoinput_fma", FMA, 8, asm.F32WinoInputFMA},
-}
-
-var archWinoFiltersF32 = []Row[winoFilterFunc]{
-	{"f32_winofilter_avx512", AVX512, 16, asm.F32WinoFilterAVX512},
-	{"f32_winofilter_fma", FMA, 8, asm.F32WinoFilterFMA},
-}
-
-var archWinoHalves = []Row[winoHalvesFunc]{
-	{"f16f32_winofilter_avx512", AVX512, 16, asm.F16F32WinoFilterAVX512},
-	{"f16f32_winofilter_f16c", F16C, 8, asm.F16F32WinoFilterF16C},
-}
-
-var archWinoOutputsF32 = []Row[winoOutputFunc]{
-	{"f32_winooutput_avx512", AVX512, 16, asm.F32WinoOutputAVX512},
-	{"f32_winooutput_fma", FMA, 8, asm.F32WinoOutputFMA},
+var archWinoF32 = []winoRowsF32{
+	{4,
+		[]Row[winoInputFunc]{{"f32_winoinput4_avx512", AVX512, 16, asm.F32WinoInput4AVX512}, {"f32_winoinput4_fma", FMA, 8, asm.F32WinoInput4FMA}},
+		[]Row[winoFilterFunc]{{"f32_winofilter4_avx512", AVX512, 16, asm.F32WinoFilter4AVX512}, {"f32_winofilter4_fma", FMA, 8, asm.F32WinoFilter4FMA}},
+		[]Row[winoHalvesFunc]{{"f16f32_winofilter4_avx512", AVX512, 16, asm.F16F32WinoFilter4AVX512}, {"f16f32_winofilter4_f16c", F16C, 8, asm.F16F32WinoFilter4F16C}},
+		[]Row[winoOutputFunc]{{"f32_winooutput4_avx512", AVX512, 16, asm.F32WinoOutput4AVX512}, {"f32_winooutput4_fma", FMA, 8, asm.F32WinoOutput4FMA}}},
+	{2,
+		[]Row[winoInputFunc]{{"f32_winoinput_avx512", AVX512, 16, asm.F32WinoInputAVX512}, {"f32_winoinput_fma", FMA, 8, asm.F32WinoInputFMA}},
+		[]Row[winoFilterFunc]{{"f32_winofilter_avx512", AVX512, 16, asm.F32WinoFilterAVX512}, {"f32_winofilter_fma", FMA, 8, asm.F32WinoFilterFMA}},
+		[]Row[winoHalvesFunc]{{"f16f32_winofilter_avx512", AVX512, 16, asm.F16F32WinoFilterAVX512}, {"f16f32_winofilter_f16c", F16C, 8, asm.F16F32WinoFilterF16C}},
+		[]Row[winoOutputFunc]{{"f32_winooutput_avx512", AVX512, 16, asm.F32WinoOutputAVX512}, {"f32_winooutput_fma", FMA, 8, asm.F32WinoOutputFMA}}},
 }
 
 var archSigmoids = []Row[mapFunc]{

@@ -34,8 +34,11 @@ var (
 	archDots         = []Row[dotFunc]{{"f32_dot_neon", NEON, 4, asm.F32DotNEON}}
 	archAttendersF32 = []Row[attendF32Func]{{"f32_attend_neon", NEON, 4, asm.F32AttendNEON}}
 
-	archWinoInputsF32  = []Row[winoInputFunc]{{"f32_winoinput_neon", NEON, 4, asm.F32WinoInputNEON}}
-	archWinoFiltersF32 = []Row[winoFilterFunc]{{"f32_winofilter_neon", NEON, 4, asm.F32WinoFilterNEON}}
-	archWinoHalves     = []Row[winoHalvesFunc]{{"f16f32_winofilter_neon", NEON, 4, asm.F16F32WinoFilterNEON}}
-	archWinoOutputsF32 = []Row[winoOutputFunc]{{"f32_winooutput_neon", NEON, 4, asm.F32WinoOutputNEON}}
+	archWinoF32 = []winoRowsF32{
+		{2,
+			[]Row[winoInputFunc]{{"f32_winoinput_neon", NEON, 4, asm.F32WinoInputNEON}},
+			[]Row[winoFilterFunc]{{"f32_winofilter_neon", NEON, 4, asm.F32WinoFilterNEON}},
+			[]Row[winoHalvesFunc]{{"f16f32_winofilter_neon", NEON, 4, asm.F16F32WinoFilterNEON}},
+			[]Row[winoOutputFunc]{{"f32_winooutput_neon", NEON, 4, asm.F32WinoOutputNEON}}},
+	}
 )

@@ -18,8 +18,5 @@ var (
 	archDots         []Row[dotFunc]
 	archAttendersF32 []Row[attendF32Func]
 
-	archWinoInputsF32  []Row[winoInputFunc]
-	archWinoFiltersF32 []Row[winoFilterFunc]
-	archWinoHalves     []Row[winoHalvesFunc]
-	archWinoOutputsF32 []Row[winoOutputFunc]
+	archWinoF32 []winoRowsF32
 )

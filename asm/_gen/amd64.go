@@ -61,6 +61,8 @@ var amd64Files = []asmFile{
 	windowsF32(floatAVX2),
 	winoF32(floatAVX512),
 	winoF32(floatAVX2),
+	winoF32Four(floatAVX512),
+	winoF32Four(floatAVX2),
 	miscF32(floatAVX512),
 	miscF32(floatAVX2),
 	peakAVX512VNNI(),

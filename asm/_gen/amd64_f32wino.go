@@ -23,11 +23,13 @@ func winoF32(isa floatISA) asmFile {
 }
 
 const (
-	winoF32InputSig  = "dst *float32, ldp int, lda int, src *float32, row int, pix int, tiles int, n int"
-	winoF32OutputSig = "dst *float32, row int, pix int, src *float32, ldp int, tiles int, bias *float32, res *float32, p *ClampF32"
+	winoF32InputSig  = "dst *float32, ldp int, lda int, src *float32, row int, pix int, tiles int, n int, tmp *float32"
+	winoF32OutputSig = "dst *float32, row int, pix int, src *float32, ldp int, tiles int, bias *float32, res *float32, p *ClampF32, tmp *float32"
 )
 
-func winoF32FilterSig(from string) string { return "dst *float32, ldp int, src " + from + ", k int" }
+func winoF32FilterSig(from string) string {
+	return "dst *float32, ldp int, src " + from + ", k int, tmp *float32"
+}
 
 func winoF32InputDoc(name string) []string {
 	return []string{
@@ -37,7 +39,7 @@ func winoF32InputDoc(name string) []string {
 		"\td[i][k] = src[i*row+(k+2*t)*pix...][j]",
 		"\tdst[(4*i+k)*ldp+t*lda...][j] = (B'dB)[i][k], B' = {1,0,-1,0; 0,1,1,0; 0,-1,1,0; 0,1,0,-1}, B' first",
 		"",
-		"It reads and writes up to 63 bytes behind n channels.",
+		"It reads and writes up to 63 bytes behind n channels. tmp is not used.",
 	}
 }
 
@@ -48,7 +50,7 @@ func winoF32FilterDoc(name string, nr int) []string {
 		fmt.Sprintf("\tg[i][l] = src[%d*(9*c+3*i+l)+j]", nr),
 		fmt.Sprintf("\tdst[(4*i+l)*ldp...][%d*c+j] = (GgG')[i][l], G = {1,0,0; .5,.5,.5; .5,-.5,.5; 0,0,1}, G first", nr),
 		"",
-		"(g0+g2+g1)/2 and (g0+g2-g1)/2 are computed in this order.",
+		"(g0+g2+g1)/2 and (g0+g2-g1)/2 are computed in this order. tmp is not used.",
 	}
 }
 
@@ -59,6 +61,8 @@ func winoF32OutputDoc(name string, nr int) []string {
 		fmt.Sprintf("\tm[a][b] = src[(4*a+b)*ldp...][%d*t+j]", nr),
 		"\tv = (A'mA)[i][k] + bias[j], A' = {1,1,1,0; 0,1,-1,-1}, A' first",
 		"\tdst[i*row+(2*t+k)*pix...][j] = what p makes of v and, unless res is nil, res at the same place",
+		"",
+		"tmp is not used.",
 	}
 }
 
@@ -133,17 +137,10 @@ func winoF32Input(isa floatISA) asmFunc {
 			b.ADDQ(imm(isa.bytes()), src)
 			b.SUBQ(imm(isa.lanes), n)
 			b.JG(operand.LabelRef("channels"))
-			advance := func(arg string, by reg.Register) {
-				p, err := b.Param(arg).Resolve()
-				if err != nil {
-					panic(err)
-				}
-				b.ADDQ(by, p.Addr)
-			}
 			b.Load(b.Param("lda"), s)
-			advance("dst", s)
+			b.advance("dst", s)
 			b.LEAQ(operand.Mem{Base: pix, Index: pix, Scale: 1}, s)
-			advance("src", s)
+			b.advance("src", s)
 			b.DECQ(left)
 			b.JNE(operand.LabelRef("tile"))
 			b.VZEROUPPER()
