@@ -18,13 +18,40 @@ import (
 type block struct {
 	line          int
 	torch         bool
+	program       bool        // in Go, not for the shell
 	copy          [][2]string // before it is run
 	script        string
 	expected      string
 	expectedStart int
 }
 
-var copyLine = regexp.MustCompile(`^<!-- test: cp (\S+) (\S+) -->$`)
+var (
+	copyLine    = regexp.MustCompile(`^<!-- test: cp (\S+) (\S+) -->$`)
+	needLine    = regexp.MustCompile(`(?m)^<!-- test: needs (\S+) -->$`)
+	elementLine = regexp.MustCompile(`(?m)^<!-- test: needs-element (.+) -->$`)
+)
+
+// missing says which program, or element of GStreamer, that a page needs is not on this machine; empty if all are.
+func missing(t *testing.T, page string) string {
+	t.Helper()
+	data, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range needLine.FindAllSubmatch(data, -1) {
+		if _, err := exec.LookPath(string(m[1])); err != nil {
+			return err.Error()
+		}
+	}
+	for _, m := range elementLine.FindAllSubmatch(data, -1) {
+		for element := range strings.FieldsSeq(string(m[1])) {
+			if out, err := exec.Command("gst-inspect-1.0", element).CombinedOutput(); err != nil {
+				return fmt.Sprintf("GStreamer lacks %s: %v: %s", element, err, out)
+			}
+		}
+	}
+	return ""
+}
 
 // blocks reads the blocks of a page.
 func blocks(t *testing.T, page string) []*block {
@@ -46,8 +73,8 @@ func blocks(t *testing.T, page string) []*block {
 		case fence:
 			fenced = true
 			switch info {
-			case "sh test", "sh torch":
-				b := &block{line: n, torch: info == "sh torch", copy: copies}
+			case "sh test", "sh torch", "go test":
+				b := &block{line: n, torch: info == "sh torch", program: info == "go test", copy: copies}
 				list, copies, into = append(list, b), nil, &b.script
 			case "text":
 				if len(list) > 0 {
@@ -90,6 +117,9 @@ func TestCommands(t *testing.T) {
 	}
 	for _, page := range pages {
 		t.Run(page, func(t *testing.T) {
+			if why := missing(t, page); why != "" {
+				t.Skipf("%s is not run: %s", page, why)
+			}
 			dir := t.TempDir()
 			for _, b := range blocks(t, page) {
 				if b.torch && noTorch != "" {
@@ -103,6 +133,14 @@ func TestCommands(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), 30*time.Minute)
 				cmd := exec.CommandContext(ctx, "sh", "-e")
 				cmd.Dir, cmd.Stdin = dir, strings.NewReader(b.script)
+				if b.program {
+					path := filepath.Join(dir, "main.go")
+					if err := os.WriteFile(path, []byte(b.script), 0o666); err != nil {
+						t.Fatal(err)
+					}
+					cmd = exec.CommandContext(ctx, "go", "run", path)
+					cmd.Dir = root
+				}
 				cmd.Env = append(os.Environ(), "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"), "RFGA_EDGE="+root)
 				out, err := cmd.CombinedOutput()
 				cancel()
