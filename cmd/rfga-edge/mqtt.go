@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"image/jpeg"
 	"log/slog"
 	"math"
 	"net"
@@ -15,6 +17,7 @@ import (
 
 	rfgaedge "github.com/rfga-edge/rfga-edge"
 	"github.com/rfga-edge/rfga-edge/cmd/rfga-edge/internal/mqtt"
+	"github.com/rfga-edge/rfga-edge/cmd/rfga-edge/internal/overlay"
 )
 
 // mqttFlags are the flags of verbs that publish what cameras show.
@@ -112,4 +115,34 @@ func brokerTLS(host string) (*tls.Config, error) {
 		config.Certificates = []tls.Certificate{pair}
 	}
 	return config, nil
+}
+
+// reporter publishes a camera's answers. A nil one does nothing.
+type reporter struct {
+	client *mqtt.Client
+	camera string
+	rgb    []byte
+}
+
+// report publishes a good answer, and the frame it is about where that is wanted and there.
+func (r *reporter) report(a *rfgaedge.Answer, line []byte) {
+	if r == nil || a.Err != nil {
+		return
+	}
+	r.client.Result(r.camera, line)
+	if a.Frame == nil || !r.client.WantsSnapshot(r.camera) {
+		return
+	}
+	r.rgb = a.Frame.RGB(r.rgb)
+	var b bytes.Buffer
+	img := overlay.Draw(r.rgb, a.Frame.Width, a.Frame.Height, nil, marks(&a.Result))
+	if jpeg.Encode(&b, img, &jpeg.Options{Quality: 85}) == nil {
+		r.client.Snapshot(r.camera, b.Bytes())
+	}
+}
+
+func (r *reporter) close() {
+	if r != nil {
+		r.client.Close()
+	}
 }

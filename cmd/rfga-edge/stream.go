@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -20,6 +21,8 @@ type streamCmd struct {
 	videoFlags
 	outFlags
 	boardFlags
+	mqttFlags
+	MQTTCamera string `name:"mqtt-camera" default:"camera" placeholder:"NAME" help:"The input's name in MQTT topics (${default})."`
 }
 
 // Help is what 'stream --help' adds.
@@ -71,6 +74,10 @@ func (c *streamCmd) Run(e *env) (err error) {
 		}
 		return streamError(c.Input, err)
 	}
+	if p.reporter, err = c.report(e, model); err != nil {
+		return errors.Join(err, src.Close())
+	}
+	defer p.reporter.close()
 	lines, video, err := c.outFlags.open(e)
 	if err != nil {
 		if e.ctx.Err() != nil {
@@ -79,7 +86,7 @@ func (c *streamCmd) Run(e *env) (err error) {
 		return errors.Join(err, src.Close())
 	}
 	p.lines = bufio.NewWriter(lines)
-	if p.camera, err = pool.Camera(rfgaedge.CameraOptions{Name: c.Input, EveryFrame: !src.Live(), KeepFrames: video != nil}); err != nil {
+	if p.camera, err = pool.Camera(rfgaedge.CameraOptions{Name: c.Input, EveryFrame: !src.Live(), KeepFrames: video != nil || p.reporter != nil && c.Snapshot}); err != nil {
 		return err
 	}
 	if thermal != nil {
@@ -111,6 +118,22 @@ func (c *streamCmd) Run(e *env) (err error) {
 	return streamError(c.Input, errors.Join(<-ended, src.Close()))
 }
 
+// report connects to the MQTT broker if there is one.
+func (c *streamCmd) report(e *env, model *rfgaedge.Model) (*reporter, error) {
+	if c.mqttFlags.URL == "" {
+		return nil, nil
+	}
+	if !sourceName.MatchString(c.MQTTCamera) {
+		return nil, usage("--mqtt-camera %q: want letters, digits, '_', '-' and '.'", c.MQTTCamera)
+	}
+	client, err := c.mqttFlags.start(e, model, []string{c.MQTTCamera})
+	if err != nil {
+		return nil, err
+	}
+	client.State(c.MQTTCamera, true)
+	return &reporter{client: client, camera: c.MQTTCamera}, nil
+}
+
 // patience is how long an interruption waits for whoever reads the output to take the last frame's.
 const patience = 2 * time.Second
 
@@ -140,14 +163,15 @@ func streamError(input string, err error) error {
 // streamPrinter writes what is found.
 type streamPrinter struct {
 	*env
-	model   *rfgaedge.Model
-	camera  *rfgaedge.Camera
-	src     string
-	lines   *bufio.Writer
-	tracker *rfgaedge.Tracker // nil: boxes as they are found
-	viewer  *viewer           // nil: no overlay
-	record  rfgaedge.Record
-	line    []byte
+	model    *rfgaedge.Model
+	camera   *rfgaedge.Camera
+	src      string
+	lines    *bufio.Writer
+	tracker  *rfgaedge.Tracker // nil: boxes as they are found
+	viewer   *viewer           // nil: no overlay
+	reporter *reporter         // nil: nothing is published
+	record   rfgaedge.Record
+	line     []byte
 }
 
 // print writes an object, and a picture if there is a viewer, for every answer until the camera has no more.
@@ -171,6 +195,7 @@ func (p *streamPrinter) print() (err error) {
 		if err := p.printLine(answer); err != nil {
 			return badIO(err)
 		}
+		p.reporter.report(answer, bytes.TrimSuffix(p.line, []byte("\n")))
 		if p.viewer != nil {
 			if answer, err = p.viewer.show(p.ctx, answer); err != nil {
 				return nil // finish says it
