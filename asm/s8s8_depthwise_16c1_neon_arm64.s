@@ -22,7 +22,6 @@ TEXT ·S8S8Depthwise16c1NEON(SB), NOSPLIT, $0-112
 	MOVD step+24(FP), R6
 	MOVD ldd+8(FP), R7
 	MOVD taps+48(FP), R8
-	VMOVI $128, V31.B16
 block:
 	MOVD R1, R10
 	MOVD R0, R12
@@ -44,17 +43,13 @@ pixels:
 	SUBS $2, R8, R15
 	BLT single1
 	LDP.P 16(R14), (R17, R19)
-	WORD $0x3cf16948 // ldr q8, [x10, x17]
-	WORD $0x3cf1696a // ldr q10, [x11, x17]
-	WORD $0x3cf36949 // ldr q9, [x10, x19]
-	WORD $0x3cf3696b // ldr q11, [x11, x19]
+	WORD $0x3cf1694c // ldr q12, [x10, x17]
+	WORD $0x3cf1696e // ldr q14, [x11, x17]
+	WORD $0x3cf3694d // ldr q13, [x10, x19]
+	WORD $0x3cf3696f // ldr q15, [x11, x19]
 	FMOVQ (R16), F20
 	FMOVQ 16(R16), F21
 	ADD $32, R16
-	VEOR V31.B16, V8.B16, V12.B16
-	VEOR V31.B16, V9.B16, V13.B16
-	VEOR V31.B16, V10.B16, V14.B16
-	VEOR V31.B16, V11.B16, V15.B16
 	SUBS $2, R15
 	BLT last4
 	// inner loop of S8S8Depthwise16c1NEON: 64 products
@@ -65,24 +60,20 @@ taps3:
 	VSMULL V20.B8, V14.B8, V18.H8
 	VSMULL2 V20.B16, V14.B16, V19.H8
 	VSMLAL V21.B8, V13.B8, V16.H8
-	WORD $0x3cf16948 // ldr q8, [x10, x17]
+	WORD $0x3cf1694c // ldr q12, [x10, x17]
 	VSMLAL2 V21.B16, V13.B16, V17.H8
-	WORD $0x3cf1696a // ldr q10, [x11, x17]
+	WORD $0x3cf1696e // ldr q14, [x11, x17]
 	VSMLAL V21.B8, V15.B8, V18.H8
-	WORD $0x3cf36949 // ldr q9, [x10, x19]
-	VSMLAL2 V21.B16, V15.B16, V19.H8
-	WORD $0x3cf3696b // ldr q11, [x11, x19]
-	WORD $0x0e701000 // saddw v0.4s, v0.4s, v16.4h
 	FMOVQ (R16), F20
+	VSMLAL2 V21.B16, V15.B16, V19.H8
+	WORD $0x0e701000 // saddw v0.4s, v0.4s, v16.4h
+	WORD $0x3cf3694d // ldr q13, [x10, x19]
 	WORD $0x0e711042 // saddw v2.4s, v2.4s, v17.4h
-	FMOVQ 16(R16), F21
+	WORD $0x3cf3696f // ldr q15, [x11, x19]
 	WORD $0x0e721084 // saddw v4.4s, v4.4s, v18.4h
-	ADD $32, R16
+	FMOVQ 16(R16), F21
 	WORD $0x0e7310c6 // saddw v6.4s, v6.4s, v19.4h
-	VEOR V31.B16, V8.B16, V12.B16
-	VEOR V31.B16, V9.B16, V13.B16
-	VEOR V31.B16, V10.B16, V14.B16
-	VEOR V31.B16, V11.B16, V15.B16
+	ADD $32, R16
 	WORD $0x4e701021 // saddw2 v1.4s, v1.4s, v16.8h
 	SUBS $2, R15
 	WORD $0x4e711063 // saddw2 v3.4s, v3.4s, v17.8h
@@ -111,10 +102,8 @@ single1:
 	TBZ $0, R15, finish2
 	MOVD (R14), R17
 	FMOVQ (R16), F20
-	WORD $0x3cf16948 // ldr q8, [x10, x17]
-	WORD $0x3cf1696a // ldr q10, [x11, x17]
-	VEOR V31.B16, V8.B16, V12.B16
-	VEOR V31.B16, V10.B16, V14.B16
+	WORD $0x3cf1694c // ldr q12, [x10, x17]
+	WORD $0x3cf1696e // ldr q14, [x11, x17]
 	VSMULL V20.B8, V12.B8, V16.H8
 	VSMULL2 V20.B16, V12.B16, V17.H8
 	VSMULL V20.B8, V14.B8, V18.H8
@@ -136,26 +125,50 @@ finish2:
 	VSCVTF V1.S4, V1.S4
 	VSCVTF V2.S4, V2.S4
 	VSCVTF V3.S4, V3.S4
+	VSCVTF V4.S4, V4.S4
+	VSCVTF V5.S4, V5.S4
+	VSCVTF V6.S4, V6.S4
+	VSCVTF V7.S4, V7.S4
 	VFMUL V8.S4, V0.S4, V0.S4
 	VFMUL V9.S4, V1.S4, V1.S4
 	VFMUL V10.S4, V2.S4, V2.S4
 	VFMUL V11.S4, V3.S4, V3.S4
+	VFMUL V8.S4, V4.S4, V4.S4
+	VFMUL V9.S4, V5.S4, V5.S4
+	VFMUL V10.S4, V6.S4, V6.S4
+	VFMUL V11.S4, V7.S4, V7.S4
 	VFMAX V23.S4, V0.S4, V0.S4
 	VFMAX V23.S4, V1.S4, V1.S4
 	VFMAX V23.S4, V2.S4, V2.S4
 	VFMAX V23.S4, V3.S4, V3.S4
+	VFMAX V23.S4, V4.S4, V4.S4
+	VFMAX V23.S4, V5.S4, V5.S4
+	VFMAX V23.S4, V6.S4, V6.S4
+	VFMAX V23.S4, V7.S4, V7.S4
 	VFMIN V24.S4, V0.S4, V0.S4
 	VFMIN V24.S4, V1.S4, V1.S4
 	VFMIN V24.S4, V2.S4, V2.S4
 	VFMIN V24.S4, V3.S4, V3.S4
+	VFMIN V24.S4, V4.S4, V4.S4
+	VFMIN V24.S4, V5.S4, V5.S4
+	VFMIN V24.S4, V6.S4, V6.S4
+	VFMIN V24.S4, V7.S4, V7.S4
 	WORD $0x4e21a800 // fcvtns v0.4s, v0.4s
 	WORD $0x4e21a821 // fcvtns v1.4s, v1.4s
 	WORD $0x4e21a842 // fcvtns v2.4s, v2.4s
 	WORD $0x4e21a863 // fcvtns v3.4s, v3.4s
+	WORD $0x4e21a884 // fcvtns v4.4s, v4.4s
+	WORD $0x4e21a8a5 // fcvtns v5.4s, v5.4s
+	WORD $0x4e21a8c6 // fcvtns v6.4s, v6.4s
+	WORD $0x4e21a8e7 // fcvtns v7.4s, v7.4s
 	VUZP1 V1.H8, V0.H8, V0.H8
+	VUZP1 V5.H8, V4.H8, V4.H8
 	VUZP1 V3.H8, V2.H8, V1.H8
+	VUZP1 V7.H8, V6.H8, V5.H8
 	VUZP1 V1.B16, V0.B16, V0.B16
+	VUZP1 V5.B16, V4.B16, V4.B16
 	VADD V22.B16, V0.B16, V0.B16
+	VADD V22.B16, V4.B16, V4.B16
 	CMP $16, R2
 	BGE full5
 	MOVD R12, R23
@@ -180,30 +193,6 @@ full5:
 stored6:
 	ADD R7, R12, R12
 	ADD R6, R10, R10
-	VSCVTF V4.S4, V4.S4
-	VSCVTF V5.S4, V5.S4
-	VSCVTF V6.S4, V6.S4
-	VSCVTF V7.S4, V7.S4
-	VFMUL V8.S4, V4.S4, V4.S4
-	VFMUL V9.S4, V5.S4, V5.S4
-	VFMUL V10.S4, V6.S4, V6.S4
-	VFMUL V11.S4, V7.S4, V7.S4
-	VFMAX V23.S4, V4.S4, V4.S4
-	VFMAX V23.S4, V5.S4, V5.S4
-	VFMAX V23.S4, V6.S4, V6.S4
-	VFMAX V23.S4, V7.S4, V7.S4
-	VFMIN V24.S4, V4.S4, V4.S4
-	VFMIN V24.S4, V5.S4, V5.S4
-	VFMIN V24.S4, V6.S4, V6.S4
-	VFMIN V24.S4, V7.S4, V7.S4
-	WORD $0x4e21a884 // fcvtns v4.4s, v4.4s
-	WORD $0x4e21a8a5 // fcvtns v5.4s, v5.4s
-	WORD $0x4e21a8c6 // fcvtns v6.4s, v6.4s
-	WORD $0x4e21a8e7 // fcvtns v7.4s, v7.4s
-	VUZP1 V5.H8, V4.H8, V4.H8
-	VUZP1 V7.H8, V6.H8, V5.H8
-	VUZP1 V5.B16, V4.B16, V4.B16
-	VADD V22.B16, V4.B16, V4.B16
 	CMP $16, R2
 	BGE full11
 	MOVD R12, R23
@@ -241,13 +230,11 @@ odd:
 	SUBS $2, R8, R15
 	BLT single17
 	LDP.P 16(R14), (R17, R19)
-	WORD $0x3cf16948 // ldr q8, [x10, x17]
-	WORD $0x3cf36949 // ldr q9, [x10, x19]
+	WORD $0x3cf1694c // ldr q12, [x10, x17]
+	WORD $0x3cf3694d // ldr q13, [x10, x19]
 	FMOVQ (R16), F20
 	FMOVQ 16(R16), F21
 	ADD $32, R16
-	VEOR V31.B16, V8.B16, V12.B16
-	VEOR V31.B16, V9.B16, V13.B16
 	SUBS $2, R15
 	BLT last20
 	// inner loop of S8S8Depthwise16c1NEON: 32 products
@@ -256,16 +243,14 @@ taps19:
 	VSMULL V20.B8, V12.B8, V16.H8
 	VSMULL2 V20.B16, V12.B16, V17.H8
 	VSMLAL V21.B8, V13.B8, V16.H8
-	WORD $0x3cf16948 // ldr q8, [x10, x17]
+	WORD $0x3cf1694c // ldr q12, [x10, x17]
 	VSMLAL2 V21.B16, V13.B16, V17.H8
-	WORD $0x3cf36949 // ldr q9, [x10, x19]
-	WORD $0x0e701000 // saddw v0.4s, v0.4s, v16.4h
 	FMOVQ (R16), F20
+	WORD $0x0e701000 // saddw v0.4s, v0.4s, v16.4h
+	WORD $0x3cf3694d // ldr q13, [x10, x19]
 	WORD $0x0e711042 // saddw v2.4s, v2.4s, v17.4h
 	FMOVQ 16(R16), F21
 	ADD $32, R16
-	VEOR V31.B16, V8.B16, V12.B16
-	VEOR V31.B16, V9.B16, V13.B16
 	WORD $0x4e701021 // saddw2 v1.4s, v1.4s, v16.8h
 	SUBS $2, R15
 	WORD $0x4e711063 // saddw2 v3.4s, v3.4s, v17.8h
@@ -284,8 +269,7 @@ single17:
 	TBZ $0, R15, finish18
 	MOVD (R14), R17
 	FMOVQ (R16), F20
-	WORD $0x3cf16948 // ldr q8, [x10, x17]
-	VEOR V31.B16, V8.B16, V12.B16
+	WORD $0x3cf1694c // ldr q12, [x10, x17]
 	VSMULL V20.B8, V12.B8, V16.H8
 	VSMULL2 V20.B16, V12.B16, V17.H8
 	WORD $0x0e701000 // saddw v0.4s, v0.4s, v16.4h
@@ -387,7 +371,6 @@ TEXT ·S8S8DepthwiseAdd16c1NEON(SB), NOSPLIT, $0-112
 	MOVD taps+48(FP), R8
 	MOVD res+88(FP), R20
 	MOVD ldr+96(FP), R21
-	VMOVI $128, V31.B16
 block:
 	MOVD R1, R10
 	MOVD R0, R12
@@ -410,17 +393,13 @@ pixels:
 	SUBS $2, R8, R15
 	BLT single1
 	LDP.P 16(R14), (R17, R19)
-	WORD $0x3cf16948 // ldr q8, [x10, x17]
-	WORD $0x3cf1696a // ldr q10, [x11, x17]
-	WORD $0x3cf36949 // ldr q9, [x10, x19]
-	WORD $0x3cf3696b // ldr q11, [x11, x19]
+	WORD $0x3cf1694c // ldr q12, [x10, x17]
+	WORD $0x3cf1696e // ldr q14, [x11, x17]
+	WORD $0x3cf3694d // ldr q13, [x10, x19]
+	WORD $0x3cf3696f // ldr q15, [x11, x19]
 	FMOVQ (R16), F20
 	FMOVQ 16(R16), F21
 	ADD $32, R16
-	VEOR V31.B16, V8.B16, V12.B16
-	VEOR V31.B16, V9.B16, V13.B16
-	VEOR V31.B16, V10.B16, V14.B16
-	VEOR V31.B16, V11.B16, V15.B16
 	SUBS $2, R15
 	BLT last4
 	// inner loop of S8S8DepthwiseAdd16c1NEON: 64 products
@@ -431,24 +410,20 @@ taps3:
 	VSMULL V20.B8, V14.B8, V18.H8
 	VSMULL2 V20.B16, V14.B16, V19.H8
 	VSMLAL V21.B8, V13.B8, V16.H8
-	WORD $0x3cf16948 // ldr q8, [x10, x17]
+	WORD $0x3cf1694c // ldr q12, [x10, x17]
 	VSMLAL2 V21.B16, V13.B16, V17.H8
-	WORD $0x3cf1696a // ldr q10, [x11, x17]
+	WORD $0x3cf1696e // ldr q14, [x11, x17]
 	VSMLAL V21.B8, V15.B8, V18.H8
-	WORD $0x3cf36949 // ldr q9, [x10, x19]
-	VSMLAL2 V21.B16, V15.B16, V19.H8
-	WORD $0x3cf3696b // ldr q11, [x11, x19]
-	WORD $0x0e701000 // saddw v0.4s, v0.4s, v16.4h
 	FMOVQ (R16), F20
+	VSMLAL2 V21.B16, V15.B16, V19.H8
+	WORD $0x0e701000 // saddw v0.4s, v0.4s, v16.4h
+	WORD $0x3cf3694d // ldr q13, [x10, x19]
 	WORD $0x0e711042 // saddw v2.4s, v2.4s, v17.4h
-	FMOVQ 16(R16), F21
+	WORD $0x3cf3696f // ldr q15, [x11, x19]
 	WORD $0x0e721084 // saddw v4.4s, v4.4s, v18.4h
-	ADD $32, R16
+	FMOVQ 16(R16), F21
 	WORD $0x0e7310c6 // saddw v6.4s, v6.4s, v19.4h
-	VEOR V31.B16, V8.B16, V12.B16
-	VEOR V31.B16, V9.B16, V13.B16
-	VEOR V31.B16, V10.B16, V14.B16
-	VEOR V31.B16, V11.B16, V15.B16
+	ADD $32, R16
 	WORD $0x4e701021 // saddw2 v1.4s, v1.4s, v16.8h
 	SUBS $2, R15
 	WORD $0x4e711063 // saddw2 v3.4s, v3.4s, v17.8h
@@ -477,10 +452,8 @@ single1:
 	TBZ $0, R15, finish2
 	MOVD (R14), R17
 	FMOVQ (R16), F20
-	WORD $0x3cf16948 // ldr q8, [x10, x17]
-	WORD $0x3cf1696a // ldr q10, [x11, x17]
-	VEOR V31.B16, V8.B16, V12.B16
-	VEOR V31.B16, V10.B16, V14.B16
+	WORD $0x3cf1694c // ldr q12, [x10, x17]
+	WORD $0x3cf1696e // ldr q14, [x11, x17]
 	VSMULL V20.B8, V12.B8, V16.H8
 	VSMULL2 V20.B16, V12.B16, V17.H8
 	VSMULL V20.B8, V14.B8, V18.H8
@@ -703,13 +676,11 @@ odd:
 	SUBS $2, R8, R15
 	BLT single17
 	LDP.P 16(R14), (R17, R19)
-	WORD $0x3cf16948 // ldr q8, [x10, x17]
-	WORD $0x3cf36949 // ldr q9, [x10, x19]
+	WORD $0x3cf1694c // ldr q12, [x10, x17]
+	WORD $0x3cf3694d // ldr q13, [x10, x19]
 	FMOVQ (R16), F20
 	FMOVQ 16(R16), F21
 	ADD $32, R16
-	VEOR V31.B16, V8.B16, V12.B16
-	VEOR V31.B16, V9.B16, V13.B16
 	SUBS $2, R15
 	BLT last20
 	// inner loop of S8S8DepthwiseAdd16c1NEON: 32 products
@@ -718,16 +689,14 @@ taps19:
 	VSMULL V20.B8, V12.B8, V16.H8
 	VSMULL2 V20.B16, V12.B16, V17.H8
 	VSMLAL V21.B8, V13.B8, V16.H8
-	WORD $0x3cf16948 // ldr q8, [x10, x17]
+	WORD $0x3cf1694c // ldr q12, [x10, x17]
 	VSMLAL2 V21.B16, V13.B16, V17.H8
-	WORD $0x3cf36949 // ldr q9, [x10, x19]
-	WORD $0x0e701000 // saddw v0.4s, v0.4s, v16.4h
 	FMOVQ (R16), F20
+	WORD $0x0e701000 // saddw v0.4s, v0.4s, v16.4h
+	WORD $0x3cf3694d // ldr q13, [x10, x19]
 	WORD $0x0e711042 // saddw v2.4s, v2.4s, v17.4h
 	FMOVQ 16(R16), F21
 	ADD $32, R16
-	VEOR V31.B16, V8.B16, V12.B16
-	VEOR V31.B16, V9.B16, V13.B16
 	WORD $0x4e701021 // saddw2 v1.4s, v1.4s, v16.8h
 	SUBS $2, R15
 	WORD $0x4e711063 // saddw2 v3.4s, v3.4s, v17.8h
@@ -746,8 +715,7 @@ single17:
 	TBZ $0, R15, finish18
 	MOVD (R14), R17
 	FMOVQ (R16), F20
-	WORD $0x3cf16948 // ldr q8, [x10, x17]
-	VEOR V31.B16, V8.B16, V12.B16
+	WORD $0x3cf1694c // ldr q12, [x10, x17]
 	VSMULL V20.B8, V12.B8, V16.H8
 	VSMULL2 V20.B16, V12.B16, V17.H8
 	WORD $0x0e701000 // saddw v0.4s, v0.4s, v16.4h

@@ -206,10 +206,10 @@ func S32U8RequantAddNEON(dst *byte, ldd int, c *int32, ldc int, rows int, n int,
 
 // S8S8Depthwise16c1NEON is, for i < pixels, j < n:
 //
-//	acc := sum over t < taps of (int32(a[step*i+off[t]+j]) - 128) * weight(t, j)
+//	acc := sum over t < taps of int32(int8(a[step*i+off[t]+j])) * weight(t, j)
 //	dst[ldd*i+j] = S32U8Requant of acc, with bias(j), mult(j) and res[ldr*i+j]
 //
-// Weights are 8-bit, [n/16][taps][16], without -128; weight(t, j) multiplies the value, the byte less 128.
+// Weights are 8-bit, [n/16][taps][16], without -128. a is values, signed bytes.
 // Channels are in their natural order.
 // It reads up to 64 bytes behind channel n-1 and writes n bytes a pixel.
 //
@@ -218,15 +218,41 @@ func S8S8Depthwise16c1NEON(dst *byte, ldd int, a *byte, step int, pixels int, of
 
 // S8S8DepthwiseAdd16c1NEON is, for i < pixels, j < n:
 //
-//	acc := sum over t < taps of (int32(a[step*i+off[t]+j]) - 128) * weight(t, j)
+//	acc := sum over t < taps of int32(int8(a[step*i+off[t]+j])) * weight(t, j)
 //	dst[ldd*i+j] = S32U8RequantAdd of acc, with bias(j), mult(j) and res[ldr*i+j]
 //
-// Weights are 8-bit, [n/16][taps][16], without -128; weight(t, j) multiplies the value, the byte less 128.
+// Weights are 8-bit, [n/16][taps][16], without -128. a is values, signed bytes.
 // Channels are in their natural order.
 // It reads up to 64 bytes behind channel n-1 and writes n bytes a pixel.
 //
 //go:noescape
 func S8S8DepthwiseAdd16c1NEON(dst *byte, ldd int, a *byte, step int, pixels int, off *int, taps int, w *byte, n int, bias *int32, mult *float32, res *byte, ldr int, p *Requant)
+
+// S8S8Depthwise3x3s116c4DotProd is, for i < pixels, j < n:
+//
+//	acc := sum over t < taps of int32(int8(a[step*i+off[t]+j])) * weight(t, j)
+//	dst[ldd*i+j] = S32U8Requant of acc, with bias(j), mult(j) and res[ldr*i+j]
+//
+// Weights are 8-bit, [n/16][3][16][4]: of a column three, and a zero. a is values, signed bytes.
+// Channels are in their natural order.
+// It reads up to 64 bytes behind channel n-1 and writes n bytes a pixel.
+// off[4*x+y] is off[y] + x*d for x, y < 3, step is 1*d, and taps is 12. res and ldr are not used.
+//
+//go:noescape
+func S8S8Depthwise3x3s116c4DotProd(dst *byte, ldd int, a *byte, step int, pixels int, off *int, taps int, w *byte, n int, bias *int32, mult *float32, res *byte, ldr int, p *Requant)
+
+// S8S8Depthwise3x3s216c4DotProd is, for i < pixels, j < n:
+//
+//	acc := sum over t < taps of int32(int8(a[step*i+off[t]+j])) * weight(t, j)
+//	dst[ldd*i+j] = S32U8Requant of acc, with bias(j), mult(j) and res[ldr*i+j]
+//
+// Weights are 8-bit, [n/16][3][16][4]: of a column three, and a zero. a is values, signed bytes.
+// Channels are in their natural order.
+// It reads up to 64 bytes behind channel n-1 and writes n bytes a pixel.
+// off[4*x+y] is off[y] + x*d for x, y < 3, step is 2*d, and taps is 12. res and ldr are not used.
+//
+//go:noescape
+func S8S8Depthwise3x3s216c4DotProd(dst *byte, ldd int, a *byte, step int, pixels int, off *int, taps int, w *byte, n int, bias *int32, mult *float32, res *byte, ldr int, p *Requant)
 
 // U8S8FlipNEON is
 //

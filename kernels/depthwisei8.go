@@ -18,9 +18,10 @@ type depthwiseI8 struct {
 	in, out  Shape
 	win      Window
 	kernel   *Depthwise
-	byColumn bool // taps are in the order of a Depthwise3x3
-	fold     int  // neighbouring pixels that the kernel takes for one of fold times the channels
-	taps     int  // rounded up to the kernel's KR
+	byColumn bool     // taps are in the order of a Depthwise3x3
+	flip     *Flipper // for kernels that read values, else nil
+	fold     int      // neighbouring pixels that the kernel takes for one of fold times the channels
+	taps     int      // rounded up to the kernel's KR
 	packed   []byte
 	bias     []int32
 	mult     []float32
@@ -55,6 +56,9 @@ func prepareDepthwiseI8(c *DepthwiseI8, available ISA) (*Prepared, error) {
 		return nil, err
 	}
 	d.choose(available)
+	if d.kernel.A == S8 {
+		d.flip = chooseFlipper(available)
+	}
 	if err := d.pack(c, mult); err != nil {
 		return nil, err
 	}
@@ -167,6 +171,9 @@ func (d *depthwiseI8) pack(c *DepthwiseI8, mult []float32) error {
 			return err
 		}
 		d.padRow[ch] = padByte(c.PadValue, c.ZeroIn, ch)
+		if k.A == S8 {
+			d.padRow[ch] ^= 0x80
+		}
 		for f := range d.fold {
 			n := f*c.In.C + ch
 			place := n
@@ -305,14 +312,37 @@ func (d *depthwiseI8) row(io *IO, off, rows []int, slots []byte, oy, c0, n int) 
 	}
 }
 
-// load copies the part of an input row that the windows see into a slot.
+// load copies the part of an input row that the windows see into a slot, as the kernel reads it.
 func (d *depthwiseI8) load(slot, x []byte, iy, c0, n int) {
 	left, right := d.inside()
 	if left == right {
 		return
 	}
 	src := x[(iy*d.in.W+left-d.win.Pad[1])*d.in.C+c0:]
-	gatherRuns(slot[left*d.channels:], src, right-left, n, d.channels, d.in.C)
+	to := slot[left*d.channels:][:(right-left)*d.channels]
+	if d.flip == nil {
+		gatherRuns(to, src, right-left, n, d.channels, d.in.C)
+		return
+	}
+	if n < d.in.C {
+		gatherRuns(to, src, right-left, n, d.channels, d.in.C)
+		src = to
+	}
+	d.flip.exactly(to, src)
+}
+
+// flipRun is the number of bytes of which a Flipper takes a whole number.
+const flipRun = 64
+
+// exactly flips len(dst) bytes and writes nothing behind them.
+func (f *Flipper) exactly(dst, src []byte) {
+	m := len(dst) / flipRun * flipRun
+	if m > 0 {
+		f.Fn(unsafe.SliceData(dst), unsafe.SliceData(src), m)
+	}
+	for i := m; i < len(dst); i++ {
+		dst[i] = src[i] ^ 0x80
+	}
 }
 
 // Portable Go: the definition.

@@ -68,7 +68,7 @@ type Depthwise struct {
 	Name     string
 	ISA      ISA
 	CR, KR   int
-	A        Operand // what is summed: stored bytes (U8), or their values (S8), which the kernel makes of the bytes
+	A        Operand // what a holds: stored bytes (U8), or their values (S8)
 	W        Operand
 	Order    []int // Order[i] is the channel, within a block, at packed place i; nil is the natural order
 	Residual bool
@@ -96,7 +96,7 @@ type Widener struct {
 }
 
 // Flipper is the record of a kernel that writes n stored bytes as values (S8). dst may be src. It may read and write up to
-// Slack bytes behind the n.
+// Slack bytes behind the n, unless n is a multiple of flipRun.
 type Flipper struct {
 	Name string
 	ISA  ISA

@@ -455,7 +455,11 @@ func checkDepthwise(t testing.TB, d *Depthwise, r *rand.Rand, n int, places []in
 		for ch := range n {
 			acc := bs[ch]
 			for tap := range taps {
-				acc += (int32(a[px*step+off[places[tap]]+ch]) - 128 + d.A.Bias()) * int32(ws[ch*taps+tap])
+				x := int32(a[px*step+off[places[tap]]+ch])
+				if d.A == S8 {
+					x = int32(int8(x))
+				}
+				acc += x * int32(ws[ch*taps+tap])
 			}
 			want := naiveRequant(float32(float32(acc)*ms[ch]), req.Zero, req.Lo, req.Hi)
 			if res != nil {
@@ -513,11 +517,15 @@ func TestFlippers(t *testing.T) {
 					src[i] = byte(r.Uint32())
 				}
 				dst, gd := guardedOf[byte](n + Slack)
+				dst[n] = 0xA5
 				f.Fn(&dst[0], &src[0], n)
 				for i, u := range src {
 					if dst[i] != u^0x80 {
 						t.Fatalf("n %d: dst[%d] = %d, want %d", n, i, dst[i], u^0x80)
 					}
+				}
+				if n%flipRun == 0 && dst[n] != 0xA5 {
+					t.Fatalf("n %d: written behind", n)
 				}
 				f.Fn(&dst[0], &dst[0], n) // in place
 				for i, u := range src {

@@ -14,10 +14,15 @@ var (
 	archAttenders = []Row[attendFunc]{{"u8s16_attend_neon", NEON, 2, asm.U8S16AttendNEON}}
 )
 
-// There is no kernel of its own for windows of 3x3, the others take them, and weights are proved and packed by plain Go.
+// Three taps of a column at a time: see Depthwise3x3. Without dot products the kernels for any window take these too.
+var archDepthwises3x3 = []Depthwise3x3{
+	{Depthwise{"s8s8_depthwise3x3s1_16c4_dotprod", DotProd, 16, 4, S8, S8, nil, false, 6, asm.S8S8Depthwise3x3s116c4DotProd}, 1},
+	{Depthwise{"s8s8_depthwise3x3s2_16c4_dotprod", DotProd, 16, 4, S8, S8, nil, false, 5, asm.S8S8Depthwise3x3s216c4DotProd}, 2},
+}
+
+// Weights are proved and packed by plain Go.
 var (
-	archDepthwises3x3 []Depthwise3x3
-	archScanners      []Row[scanFunc]
-	archSpreaders4    []Row[spreadFunc]
-	archSpreaders2    []Row[spreadFunc]
+	archScanners   []Row[scanFunc]
+	archSpreaders4 []Row[spreadFunc]
+	archSpreaders2 []Row[spreadFunc]
 )

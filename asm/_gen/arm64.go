@@ -22,6 +22,7 @@ var arm64Files = []file[*arm]{
 	winoOutputNEON(),
 	requantNEON(),
 	depthwiseNEON(),
+	depthwise3x3DotProd(),
 	flipNEON(),
 	sumNEON(),
 	maxNEON(),
@@ -127,6 +128,31 @@ func weave(main []string, insert map[int][]string) []string {
 		out = append(out, insert[i]...)
 	}
 	return out
+}
+
+// apart puts one of extra behind every every-th instruction of main, and what is left at the end.
+func apart(main, extra []string, every int) []string {
+	insert := map[int][]string{}
+	for i, l := range extra {
+		at := min((i+1)*every-1, len(main)-1)
+		insert[at] = append(insert[at], l)
+	}
+	return weave(main, insert)
+}
+
+// alternate takes lines of x and y in turn, as many of each.
+func alternate(x, y []string) (l []string) {
+	for i := range x {
+		l = append(l, x[i], y[i])
+	}
+	return l
+}
+
+// lines is what emit writes, to be woven.
+func lines(emit func(b *arm)) []string {
+	b := &arm{}
+	emit(b)
+	return strings.Split(strings.TrimSpace(strings.ReplaceAll(b.String(), "\n\t", "\n")), "\n")
 }
 
 func f(format string, args ...any) string { return fmt.Sprintf(format, args...) }

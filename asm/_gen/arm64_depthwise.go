@@ -1,8 +1,8 @@
 package main
 
-// depthwiseNEON: bytes become signed, two taps' products of sixteen channels are summed in 16 bits (see gemmNEON), SADDW
-// adds them to 32 bits. Blocks of channels are the outer loop, in them pixels go two by two: they share the weights, and
-// four chains keep a core that runs in order busy.
+// depthwiseNEON: two taps' products of sixteen channels are summed in 16 bits (see gemmNEON), SADDW adds them to 32 bits.
+// Blocks of channels are the outer loop, in them pixels go two by two: they share the weights, and four chains keep a core
+// that runs in order busy.
 func depthwiseNEON() file[*arm] {
 	f := file[*arm]{name: "s8s8_depthwise_16c1_neon"}
 	for _, residual := range []bool{false, true} {
@@ -10,9 +10,9 @@ func depthwiseNEON() file[*arm] {
 		if residual {
 			name = "S8S8DepthwiseAdd16c1NEON"
 		}
-		doc := depthwiseDoc(name, "Weights are 8-bit, [n/16][taps][16], without -128; weight(t, j) multiplies the value, the byte less 128.",
+		doc := depthwiseDoc(name, "Weights are 8-bit, [n/16][taps][16], without -128. a is values, signed bytes.",
 			"Channels are in their natural order.", residual)
-		doc[2] = "\tacc := sum over t < taps of (int32(a[step*i+off[t]+j]) - 128) * weight(t, j)"
+		doc[2] = "\tacc := sum over t < taps of int32(int8(a[step*i+off[t]+j])) * weight(t, j)"
 		f.funcs = append(f.funcs, function[*arm]{name: name, sig: depthwiseSig, doc: doc,
 			emit: func(b *arm) {
 				d := armDepthwise{residual: residual, k: b.consts(residual, 22, 0),
@@ -23,7 +23,6 @@ func depthwiseNEON() file[*arm] {
 					b.arg("res", d.res)
 					b.arg("ldr", d.ldr)
 				}
-				b.line("VMOVI $128, V31.B16")
 				b.label("block")
 				b.linef("MOVD %v, %v", d.a, d.px[0])
 				b.linef("MOVD %v, %v", d.dst, d.d)
@@ -57,8 +56,8 @@ func depthwiseNEON() file[*arm] {
 	return f
 }
 
-// armDepthwise is the state of the walk. Vector registers: 0 to 7 sums, 8 to 11 bytes as loaded, 12 to 15 as values, 16 to 19
-// sums of two products, 20 and 21 weights, 22 on constants.
+// armDepthwise is the state of the walk. Vector registers: 0 to 7 sums, 12 to 15 bytes, 16 to 19 sums of two products, 20 and 21
+// weights, 22 on constants; 8 to 11 are used at the end.
 type armDepthwise struct {
 	residual                      bool
 	k                             armConsts
@@ -70,7 +69,6 @@ type armDepthwise struct {
 }
 
 func (d armDepthwise) acc(p, i int) v { return v(4*p + i) }
-func (d armDepthwise) raw(p, t int) v { return v(8 + 2*p + t) }
 func (d armDepthwise) val(p, t int) v { return v(12 + 2*p + t) }
 func (d armDepthwise) sum(p, h int) v { return v(16 + 2*p + h) }
 
@@ -90,22 +88,14 @@ func (d armDepthwise) pixels(b *arm, count int) {
 	b.linef("SUBS $2, %v, %v", d.taps, d.t)
 	b.linef("BLT %s", single)
 
-	// A turn is two taps. The bytes of the next turn are loaded, and flipped between the sums of this one.
+	// A turn is two taps. The bytes of the next turn are loaded behind the last use of this one's.
 	load := func(t int) (l []string) {
 		for p := range count {
-			l = append(l, ldqx(d.raw(p, t), d.px[p], d.o[t]))
+			l = append(l, ldqx(d.val(p, t), d.px[p], d.o[t]))
 		}
 		return l
 	}
 	offsets := []string{f("LDP.P 16(%v), (%v, %v)", d.off, d.o[0], d.o[1])}
-	flip := func(taps int) (l []string) {
-		for p := range count {
-			for t := range taps {
-				l = append(l, eor(d.val(p, t), d.raw(p, t), 31))
-			}
-		}
-		return l
-	}
 	products := func(t int) (l []string) {
 		for p := range count {
 			if t == 0 {
@@ -143,15 +133,13 @@ func (d armDepthwise) pixels(b *arm, count int) {
 	b.line(load(0)...)
 	b.line(load(1)...)
 	b.line(weights...)
-	b.line(flip(2)...)
 	b.linef("SUBS $2, %v", d.t)
 	b.linef("BLT %s", last)
 	b.beginLoop(loop, count*32)
 	b.line(offsets...)
 	b.line(products(0)...)
-	b.line(spread(products(1), append(load(0), load(1)...), 0)...)
-	b.line(spread(wide(false), weights, 0)...)
-	b.line(flip(2)...)
+	b.line(spread(products(1), append(load(0), weights[0]), 0)...)
+	b.line(spread(wide(false), append(load(1), weights[1:]...), 0)...)
 	b.line(spread(wide(true), []string{f("SUBS $2, %v", d.t)}, 0)...)
 	b.endLoop(f("BGE %s", loop))
 	b.label(last)
@@ -163,7 +151,6 @@ func (d armDepthwise) pixels(b *arm, count int) {
 	b.linef("MOVD (%v), %v", d.off, d.o[0])
 	b.line(ldq(20, d.wt, 0))
 	b.line(load(0)...)
-	b.line(flip(1)...)
 	for _, l := range [][]string{products(0), wide(false), wide(true)} {
 		b.line(l...)
 	}
@@ -177,17 +164,24 @@ func (d armDepthwise) finish(b *arm, count int) {
 	for i, m := range mult {
 		b.line(ldq(m, d.mult, 16*i))
 	}
+	sums := func(p int) []v { return []v{d.acc(p, 0), d.acc(p, 1), d.acc(p, 2), d.acc(p, 3)} }
+	if !d.residual && count == 2 { // together: none waits for the one before
+		d.k.scale(b, append(sums(0), sums(1)...), mult, nil)
+		b.line(alternate(lines(func(b *arm) { d.k.pack(b, sums(0)...) }), lines(func(b *arm) { d.k.pack(b, sums(1)...) }))...)
+	}
 	for p := range count {
-		acc := []v{d.acc(p, 0), d.acc(p, 1), d.acc(p, 2), d.acc(p, 3)}
-		var other []v
+		acc := sums(p)
 		if d.residual {
-			other = []v{12, 13, 14, 15}
+			other := []v{12, 13, 14, 15}
 			b.line(ldq(12, d.r, 0))
 			b.linef("ADD %v, %v, %v", d.ldr, d.r, d.r)
 			b.widen(12, other)
+			d.k.scale(b, acc, mult, other)
+			d.k.pack(b, acc...)
+		} else if count == 1 {
+			d.k.scale(b, acc, mult, nil)
+			d.k.pack(b, acc...)
 		}
-		d.k.scale(b, acc, mult, other)
-		d.k.pack(b, acc...)
 		full, stored := b.unique("full"), b.unique("stored")
 		b.linef("CMP $16, %v", d.n)
 		b.linef("BGE %s", full)
