@@ -183,13 +183,16 @@ func bigMul(v int64, m float32) *big.Float {
 }
 
 // bigRound returns zero + rne(clamp(f, lo-zero, hi-zero)).
-func bigRound(f *big.Float, zero, lo, hi int32) int8 {
+func bigRound(f *big.Float, zero, lo, hi int32) int8 { return int8(bigRound32(f, zero, lo, hi)) }
+
+// bigRound32 is bigRound for results that may be int16.
+func bigRound32(f *big.Float, zero, lo, hi int32) int32 {
 	l, h := int64(lo-zero), int64(hi-zero)
 	if f.Cmp(new(big.Float).SetInt64(l)) <= 0 {
-		return int8(lo)
+		return lo
 	}
 	if f.Cmp(new(big.Float).SetInt64(h)) >= 0 {
-		return int8(hi)
+		return hi
 	}
 	exact, _ := f.Rat(nil)
 	twice := new(big.Int).Lsh(exact.Denom(), 1)
@@ -197,7 +200,7 @@ func bigRound(f *big.Float, zero, lo, hi int32) int8 {
 	if rest.Sign() == 0 && n.Bit(0) == 1 {
 		n.Sub(n, big.NewInt(1))
 	}
-	return int8(int64(zero) + n.Int64())
+	return int32(int64(zero) + n.Int64())
 }
 
 func bigRequant(acc int64, m float32, zero, lo, hi int32) int8 {

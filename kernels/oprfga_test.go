@@ -66,9 +66,19 @@ func naiveRFGA(c *RFGAI8, x []int8) []int8 {
 }
 
 // naiveAttention also returns the sigmoids of the views, in Q14.
-func naiveAttention(c *RFGAI8, x []int8) ([]int8, [3][]int64) {
+func naiveAttention(c *RFGAI8, x []int8) (y []int8, sigmoids [3][]int64) {
+	products, sigmoids := naiveProducts(c, func(i int) int64 { return int64(x[i]) })
+	q := &c.Requant
+	for _, p := range products {
+		y = append(y, bigRequant(p, q.Mult[0], q.Zero, q.Lo, q.Hi))
+	}
+	return y, sigmoids
+}
+
+// naiveProducts returns what the last step requantizes, of an input of either type.
+func naiveProducts(c *RFGAI8, x func(i int) int64) ([]int64, [3][]int64) {
 	s := c.Shape
-	at := func(h, w, ch int) int64 { return int64(x[(h*s.W+w)*s.C+ch]) - int64(c.ZeroIn) }
+	at := func(h, w, ch int) int64 { return x((h*s.W+w)*s.C+ch) - int64(c.ZeroIn) }
 	sums := [3][]int64{make([]int64, s.C), make([]int64, s.H*s.C), make([]int64, s.W*s.C)}
 	for h := range s.H {
 		for w := range s.W {
@@ -144,14 +154,13 @@ func naiveAttention(c *RFGAI8, x []int8) ([]int8, [3][]int64) {
 		average(mh, int64(s.H))
 		average(mw, int64(s.W))
 	}
-	var y []int8
+	var y []int64
 	for h := range s.H {
 		for w := range s.W {
 			for ch := range s.C {
 				m := mc[ch] + mh[h*s.C+ch] + mw[w*s.C+ch]
 				factor := int64(c.A) + int64(math.Floor(float64(int64(c.B)*m+8192)/16384))
-				q := &c.Requant
-				y = append(y, bigRequant(at(h, w, ch)*factor, q.Mult[0], q.Zero, q.Lo, q.Hi))
+				y = append(y, at(h, w, ch)*factor)
 			}
 		}
 	}

@@ -169,6 +169,7 @@ type selfTestCase struct {
 	name   string
 	conv   *ConvI8
 	depth  *DepthwiseI8
+	wide   *ConvI16 // int16 in and out
 	x, res []byte
 	out    int
 }
@@ -177,10 +178,15 @@ type selfTestCase struct {
 func (c *selfTestCase) run(isa ISA) (out []byte, used []string, err error) {
 	var p *Prepared
 	residual := c.res != nil
-	if c.conv != nil {
+	switch {
+	case c.conv != nil:
 		p, err = prepareConvI8(c.conv, isa, 1<<16)
 		used = append(used, chooseRequantizer(isa, residual).Name)
-	} else {
+	case c.wide != nil:
+		if p, err = prepareConvI16(c.wide, isa, 1<<16); err == nil {
+			used = append(used, p.Kernel)
+		}
+	default:
 		p, err = prepareDepthwiseI8(c.depth, isa)
 	}
 	if err != nil {
@@ -276,6 +282,31 @@ func selfTestCases() []selfTestCase {
 			c.depth = &DepthwiseI8{In: g.in, Out: out, Window: g.win, Weights: w, Bias: bias, ZeroIn: -7, Requant: rq, Residual: res}
 		}
 		list = append(list, c)
+		if g.out > 0 {
+			list = append(list, c.widened())
+		}
 	}
 	return list
+}
+
+// widened is a convolution's case with its bytes taken for the high bytes of int16 values.
+func (c selfTestCase) widened() selfTestCase {
+	w := c
+	w.name, w.conv, w.out = c.name+", int16", nil, 2*c.out
+	wide := func(b []byte) []byte {
+		out := aligned[byte](2 * len(b))
+		for i, v := range view[int16](out) {
+			view[int16](out)[i] = v + int16(b[i]^0x80)<<8 + int16(37*i&255)
+		}
+		return out
+	}
+	w.x = wide(c.x)
+	w.wide = &ConvI16{X: Int16, Y: Int16, R: Int16, In: c.conv.In, Out: c.conv.Out, Window: c.conv.Window, Groups: c.conv.Groups,
+		Weights: c.conv.Weights, Bias: c.conv.Bias, ZeroIn: 1234, Requant: c.conv.Requant}
+	w.wide.Requant.Zero, w.wide.Requant.Lo, w.wide.Requant.Hi = -77, -30000, 32767
+	if r := c.conv.Residual; r != nil {
+		w.res = wide(c.res)
+		w.wide.Residual = &Residual{ZeroA: -77, ZeroB: 999, MultA: 0.8, MultB: 0.65, Zero: 2, Lo: -32768, Hi: 32767}
+	}
+	return w
 }

@@ -141,6 +141,16 @@ func lowered(t *testing.T, m *format.Model) *format.Model {
 	return q
 }
 
+// widened has int16 wherever it can be.
+func widened(t testing.TB, m *format.Model) *format.Model {
+	t.Helper()
+	q, _, err := quant.Quantize(context.Background(), m, photos(4), quant.Options{Threads: 1, Int16: []string{"*"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return q
+}
+
 func load(t *testing.T, m *format.Model) *runtime.Model {
 	t.Helper()
 	rm, err := runtime.FromFormat(m)

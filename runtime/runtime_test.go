@@ -12,11 +12,12 @@ import (
 	"github.com/rfga-edge/rfga-edge/runtime/format"
 )
 
-// forms runs a test on the network in float32 and in int8.
+// forms runs a test on the network in float32, in int8 and in int16.
 func forms(t *testing.T, f func(t *testing.T, m *runtime.Model)) {
 	fm := zoo(t)
 	t.Run("fp32", func(t *testing.T) { f(t, load(t, fm)) })
 	t.Run("int8", func(t *testing.T) { f(t, load(t, lowered(t, fm))) })
+	t.Run("int16", func(t *testing.T) { f(t, load(t, widened(t, fm))) })
 }
 
 func run(t *testing.T, s *runtime.Session, pix []byte) []byte {
