@@ -115,6 +115,30 @@ func (b *benches) rows(op string, s BenchShape) {
 				}
 			})
 		}
+	case "addi16":
+		p, wide := benchRequant(), ceilDiv(n, 8)*8
+		v := view[int16](filled[byte](4 * (n + 8)))
+		benchRows(b, adders16, wide, func(f add16Func) { f(&view[int16](z)[0], &v[0], &v[n], wide, p) })
+	case "requanti16":
+		p, wide := benchRequant(), ceilDiv(s.N, 8)*8
+		acc, base, mult := filled[int32](wide), aligned[float64](wide), filled[float32](wide)
+		benchRows(b, requantizers16, s.M*wide, func(f requant16Func) {
+			for range s.M {
+				f(&view[int16](z)[0], &acc[0], &acc[0], &acc[0], &base[0], &mult[0], wide, p)
+			}
+		})
+	case "depthwisei16":
+		taps := ceilDiv(s.K, 2) * 2
+		v, dst, off := filled[int16]((s.M+taps)*s.N), aligned[int32](s.N+16), make([]int, taps)
+		for i := range off {
+			off[i] = 2 * i * s.N
+		}
+		w := packDepthwise16(filled[int8](taps*s.N), taps, s.N, s.N)
+		benchRows(b, depthwises16, n*taps, func(f depthwise16Func) {
+			for i := range s.M {
+				f(&dst[0], &v[i*s.N], &off[0], &w[0], taps/2, s.N)
+			}
+		})
 	case "attend":
 		gh, gw := filled[int32](s.N), filled[int16](n)
 		p := &asm.Attention{Zero: 128, A: 1 << 14, B: 1 << 14, Mult: 1, Lo: -100, Hi: 100, ZeroOut: 128, Round: 8192}

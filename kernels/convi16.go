@@ -2,8 +2,9 @@ package kernels
 
 import (
 	"fmt"
-	"math"
 	"unsafe"
+
+	"github.com/rfga-edge/rfga-edge/asm"
 )
 
 // ConvI16 describes a convolution as ConvI8 does, where input X, result Y or the residual operand R may be int16. The
@@ -32,7 +33,8 @@ type convI16 struct {
 	x, y, r  Type
 	base     []float64 // as convI8.bias
 	mult     []float32
-	round    wideRounder
+	last     *Row[requant16Func]
+	params   asm.Requant
 	residual *wideAdd
 	wide     bool // the result is the accumulators, int64
 	pitch    int  // scratch of a plane
@@ -56,17 +58,17 @@ func newConvI16(c *ConvI16, available ISA, l2 int, wide bool) (*convI16, error) 
 	if err := checkOptional("padding values", len(c.PadValue), c.In.C); err != nil {
 		return nil, err
 	}
+	plane := ConvI8{In: c.In, Out: c.Out, Window: c.Window, Groups: c.Groups, Weights: c.Weights}
+	if err := plane.check(); err != nil {
+		return nil, err
+	}
 	g := &convI16{x: c.X, y: c.Y, r: c.R, wide: wide}
 	mult := make([]float32, c.Out.C)
 	if !wide {
 		var err error
-		if mult, err = c.requant(g); err != nil {
+		if mult, err = c.requant(g, available); err != nil {
 			return nil, err
 		}
-	}
-	plane := ConvI8{In: c.In, Out: c.Out, Window: c.Window, Groups: c.Groups, Weights: c.Weights}
-	if err := plane.check(); err != nil {
-		return nil, err
 	}
 	proved, err := plane.prove()
 	if err != nil {
@@ -104,7 +106,7 @@ func newConvI16(c *ConvI16, available ISA, l2 int, wide bool) (*convI16, error) 
 }
 
 // requant checks the last step and returns a multiplier a channel.
-func (c *ConvI16) requant(g *convI16) ([]float32, error) {
+func (c *ConvI16) requant(g *convI16, available ISA) ([]float32, error) {
 	r := &c.Requant
 	n := c.Out.C
 	if len(r.Mult) == 1 {
@@ -120,7 +122,8 @@ func (c *ConvI16) requant(g *convI16) ([]float32, error) {
 	if err := checkOptional("biases", len(c.Bias), c.Out.C); err != nil {
 		return nil, err
 	}
-	g.round = newWideRounder(r.Zero, r.Lo, r.Hi)
+	g.last = chooseRow(requantizers16, available)
+	g.params = asm.Requant{RLo: float32(r.Lo - r.Zero), RHi: float32(r.Hi - r.Zero), RZero: r.Zero}
 	mult := make([]float32, c.Out.C)
 	for i := range mult {
 		mult[i] = r.Mult[i%n]
@@ -129,12 +132,12 @@ func (c *ConvI16) requant(g *convI16) ([]float32, error) {
 		return mult, nil
 	}
 	var err error
-	g.residual, err = c.Residual.wide(c.R, c.Y)
+	g.residual, err = c.Residual.wide(c.R, c.Y, available)
 	return mult, err
 }
 
 // wide checks a fused addition with operand b into y.
-func (r *Residual) wide(b, y Type) (*wideAdd, error) {
+func (r *Residual) wide(b, y Type, available ISA) (*wideAdd, error) {
 	for _, m := range []float32{r.MultA, r.MultB} {
 		if err := checkMult("residual", m); err != nil {
 			return nil, err
@@ -152,7 +155,7 @@ func (r *Residual) wide(b, y Type) (*wideAdd, error) {
 	if err := b.checkZero("residual operand's", r.ZeroB); err != nil {
 		return nil, err
 	}
-	return &wideAdd{za: r.ZeroA, zb: r.ZeroB, ma: r.MultA, mb: r.MultB, r: newWideRounder(r.Zero, r.Lo, r.Hi)}, nil
+	return newWideAdd(r.ZeroA, r.ZeroB, r.MultA, r.MultB, r.Zero, r.Lo, r.Hi, available), nil
 }
 
 // pads are the padding values of the planes.
@@ -298,14 +301,20 @@ func (g *convI16) panel(io *IO, tmp []byte, a [2]*byte, r0, r1, p, ch, n int) {
 // requant is the last step for a row of channels that begin at packed place k. Sums of a plane are exact in int32 once they have
 // their bias, whatever they wrapped to on the way.
 func (g *convI16) requant(y []int16, high, low []int32, k int) {
-	bias, base, mult := g.planes[0].bias[k:][:len(y)], g.base[k:][:len(y)], g.mult[k:][:len(y)]
-	low = low[:len(y)]
-	for i := range y {
-		v := float64(low[i]+bias[i]) + base[i]
-		if high != nil {
-			v += 256 * float64(high[i]+bias[i])
+	n := len(y)
+	bias, base, mult := g.planes[0].bias[k:][:n], g.base[k:][:n], g.mult[k:][:n]
+	whole := n &^ 7
+	for _, part := range [2]struct {
+		from, to int
+		fn       requant16Func
+	}{{0, whole, g.last.Fn}, {whole, n, requant16Portable}} {
+		if i := part.from; i < part.to {
+			var h *int32
+			if high != nil {
+				h = &high[i]
+			}
+			part.fn(&y[i], &low[i], h, &bias[i], &base[i], &mult[i], part.to-i, &g.params)
 		}
-		y[i] = g.round.round(float32(float32(v) * mult[i]))
 	}
 }
 
@@ -316,111 +325,6 @@ func (g *convI16) sums(y []int64, high, low []int32, k int) {
 		y[i] = int64(low[i]+bias[i]) + int64(base[i])
 		if high != nil {
 			y[i] += 256 * int64(high[i]+bias[i])
-		}
-	}
-}
-
-// DepthwiseI16 describes a depthwise convolution as DepthwiseI8 does, with types as ConvI16.
-type DepthwiseI16 struct {
-	X, Y, R  Type
-	In, Out  Shape
-	Window   Window
-	Weights  []int8
-	Bias     []int32
-	ZeroIn   int32
-	PadValue []int16
-	Requant  Requant
-	Residual *Residual
-}
-
-// PrepareDepthwiseI16 returns a depthwise convolution with int16 on either side. Sums of input times weights, without zero point
-// and bias, must fit int32: up to 516 taps of any weights do. The rest is added in float64, exactly.
-func PrepareDepthwiseI16(d *DepthwiseI16) (*Prepared, error) {
-	as8 := DepthwiseI8{In: d.In, Out: d.Out, Window: d.Window, Weights: d.Weights, Bias: d.Bias}
-	if err := as8.check(); err != nil {
-		return nil, err
-	}
-	if err := d.X.checkZero("input", d.ZeroIn); err != nil {
-		return nil, err
-	}
-	if err := checkOptional("padding values", len(d.PadValue), d.In.C); err != nil {
-		return nil, err
-	}
-	c := ConvI16{X: d.X, Y: d.Y, R: d.R, Out: d.Out, Bias: d.Bias, Requant: d.Requant, Residual: d.Residual}
-	g := &convI16{x: d.X, y: d.Y, r: d.R}
-	mult, err := c.requant(g)
-	if err != nil {
-		return nil, err
-	}
-	g.mult, g.base = mult, make([]float64, d.Out.C)
-	g.planes = []*convI8{{bias: make([]int32, d.Out.C)}}
-	stride := padded4(d.In.C)
-	pad := make([]int16, d.In.C)
-	for ch := range d.Out.C {
-		var sum, reach int64
-		for t := range d.Window.KH * d.Window.KW {
-			w := int64(d.Weights[t*stride+ch])
-			if w == -128 {
-				return nil, errMinWeight(ch)
-			}
-			sum, reach = sum+w, reach+abs(w)
-		}
-		if most := reach * -math.MinInt16; most > math.MaxInt32 {
-			return nil, fmt.Errorf("output channel %d: sums reach %d, which does not fit int32", ch, most)
-		}
-		base := -int64(d.ZeroIn) * sum
-		if len(d.Bias) > 0 {
-			base += int64(d.Bias[ch])
-		}
-		g.base[ch], pad[ch] = float64(base), int16(d.ZeroIn)
-		if len(d.PadValue) > 0 {
-			pad[ch] = d.PadValue[ch]
-		}
-	}
-	row := depthwiseRow{d: d, g: g, pad: pad, stride: stride}
-	return &Prepared{Stages: []Stage{{Name: "depthwise", Units: d.Out.H, Scratch: align64(4*d.In.C) + 8*align64(d.In.C), Run: row.run}},
-		Kernel: "portable", Why: "int16 activations: written in Go only", Packed: len(d.Weights),
-		MACs: int64(d.Out.H) * int64(d.Out.W) * int64(d.Out.C) * int64(d.Window.KH*d.Window.KW)}, nil
-}
-
-type depthwiseRow struct {
-	d      *DepthwiseI16
-	g      *convI16
-	pad    []int16
-	stride int
-}
-
-func (r *depthwiseRow) run(io *IO, lo, hi int, tmp []byte) {
-	d, w, c := r.d, &r.d.Window, r.d.In.C
-	acc := view[int32](tmp)[:c]
-	own, res, out := tmpRows(tmp[align64(4*c):], c)
-	for oy := lo; oy < hi; oy++ {
-		for ox := range d.Out.W {
-			clear(acc)
-			for ky := range w.KH {
-				iy := oy*w.StrideH - w.Pad[0] + ky*w.DilationH
-				for kx := range w.KW {
-					ix := ox*w.StrideW - w.Pad[1] + kx*w.DilationW
-					x := r.pad
-					if iy >= 0 && iy < d.In.H && ix >= 0 && ix < d.In.W {
-						x = d.X.load(io.In[0], (iy*d.In.W+ix)*c, c, own)
-					}
-					for i, v := range d.Weights[(ky*w.KW+kx)*r.stride:][:c] {
-						acc[i] += int32(x[i]) * int32(v)
-					}
-				}
-			}
-			at := (oy*d.Out.W + ox) * c
-			if r.g.residual == nil {
-				y := d.Y.room(io.Out[0], at, c, own)
-				r.g.requant(y, nil, acc, 0)
-				d.Y.put(io.Out[0], at, y)
-				continue
-			}
-			r.g.requant(own, nil, acc, 0)
-			y := d.Y.room(io.Out[0], at, c, out)
-			r.g.residual.row(y, own, d.R.load(io.In[1], at, c, res))
-			d.Y.put(io.Out[0], at, y)
 		}
 	}
 }

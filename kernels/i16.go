@@ -3,6 +3,8 @@ package kernels
 import (
 	"fmt"
 	"math"
+
+	"github.com/rfga-edge/rfga-edge/asm"
 )
 
 // Type is the element type of a quantized activation. The operators of the i16 files take either, for each tensor by itself.
@@ -138,14 +140,23 @@ func rescaleRow(y, x []int16, zero int32, m float32, r wideRounder) {
 
 // A wideAdd is R(f32(f32((a-za)*ma) + f32((b-zb)*mb))).
 type wideAdd struct {
-	za, zb int32
-	ma, mb float32
-	r      wideRounder
+	params asm.Requant
+	add    *Row[add16Func]
+}
+
+func newWideAdd(za, zb int32, ma, mb float32, zero, lo, hi int32, available ISA) *wideAdd {
+	return &wideAdd{asm.Requant{AOff: -za, AMult: ma, BZero: zb, BMult: mb, RLo: float32(lo - zero), RHi: float32(hi - zero), RZero: zero},
+		chooseRow(adders16, available)}
 }
 
 func (p *wideAdd) row(y, a, b []int16) {
-	y, b = y[:len(a)], b[:len(a)]
-	for i, v := range a {
-		y[i] = p.r.round(float32(float32(int32(v)-p.za)*p.ma) + float32(float32(int32(b[i])-p.zb)*p.mb))
+	n := len(a)
+	y, b = y[:n], b[:n]
+	whole := n &^ 7
+	if whole > 0 {
+		p.add.Fn(&y[0], &a[0], &b[0], whole, &p.params)
+	}
+	if whole < n {
+		add16Portable(&y[whole], &a[whole], &b[whole], n-whole, &p.params)
 	}
 }

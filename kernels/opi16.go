@@ -12,7 +12,9 @@ type BinaryI16 struct {
 }
 
 // PrepareAddI16 returns an addition whose operands and result are int8 or int16 each.
-func PrepareAddI16(c *BinaryI16) (*Prepared, error) {
+func PrepareAddI16(c *BinaryI16) (*Prepared, error) { return prepareAddI16(c, features) }
+
+func prepareAddI16(c *BinaryI16, available ISA) (*Prepared, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
@@ -22,8 +24,8 @@ func PrepareAddI16(c *BinaryI16) (*Prepared, error) {
 	if m := max(c.MultA, c.MultB); m > maxResidualMult {
 		return nil, fmt.Errorf("multiplier %g is above %g", m, float32(maxResidualMult))
 	}
-	p := &wideAdd{za: c.ZeroA, zb: c.ZeroB, ma: c.MultA, mb: c.MultB, r: newWideRounder(c.Zero, c.Lo, c.Hi)}
-	return portable(c.stage("add", p.row)), nil
+	p := newWideAdd(c.ZeroA, c.ZeroB, c.MultA, c.MultB, c.Zero, c.Lo, c.Hi, available)
+	return p.add.prepared(c.stage("add", p.row)), nil
 }
 
 // PrepareMulI16 returns a multiplication whose operands and result are int8 or int16 each. A product is below 2**32: it is

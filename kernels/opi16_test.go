@@ -129,7 +129,9 @@ func checkBinaryI16(t testing.TB, r *rand.Rand) {
 		mul = append(mul, bigRound32(bigScaled(x*y, product.MultA), c.Zero, c.Lo, c.Hi))
 	}
 	in := [][]byte{va.bytes, vb.bytes}
-	wantValues(t, "add", c.TY, opRun(t, mustPrepare(t)(PrepareAddI16(c)), in, a.Len()*c.TY.size())[0], add)
+	for _, isa := range variants() {
+		wantValues(t, "add", c.TY, opRun(t, mustPrepare(t)(prepareAddI16(c, isa)), in, a.Len()*c.TY.size())[0], add)
+	}
 	wantValues(t, "mul", c.TY, opRun(t, mustPrepare(t)(PrepareMulI16(&product)), in, a.Len()*c.TY.size())[0], mul)
 }
 
@@ -454,5 +456,7 @@ func checkDepthwiseI16(t testing.TB, r *rand.Rand) {
 		}
 		want = append(want, y)
 	}
-	wantValues(t, "depthwise", d.Y, opRun(t, mustPrepare(t)(PrepareDepthwiseI16(d)), buffers, out.Len()*d.Y.size())[0], want)
+	for _, isa := range variants() {
+		wantValues(t, "depthwise", d.Y, opRun(t, mustPrepare(t)(prepareDepthwiseI16(d, isa)), buffers, out.Len()*d.Y.size())[0], want)
+	}
 }

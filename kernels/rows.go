@@ -57,6 +57,9 @@ func eachRow(add func(op, name string, isa ISA)) {
 	listRows("scan", scanners, add)
 	listRows("spread", spreaders4, add)
 	listRows("spread", spreaders2, add)
+	listRows("depthwisei16", depthwises16, add)
+	listRows("requanti16", requantizers16, add)
+	listRows("addi16", adders16, add)
 }
 
 func listRows[F any](op string, rows []Row[F], add func(op, name string, isa ISA)) {

@@ -20,6 +20,13 @@ var (
 	}
 )
 
+// Rows of int16.
+var (
+	archDepthwises16   = []Row[depthwise16Func]{{"s16s16_depthwise_16c2_avx2", AVX2, 8, asm.S16S16Depthwise16c2AVX2}}
+	archRequantizers16 = []Row[requant16Func]{{"s32s16_requant_avx2", AVX2, 2, asm.S32S16RequantAVX2}}
+	archAdders16       = []Row[add16Func]{{"s16_add_avx2", AVX2, 2, asm.S16AddAVX2}}
+)
+
 // Three taps of a column at a time: see Depthwise3x3.
 var archDepthwises3x3 = []Depthwise3x3{
 	{Depthwise{"u8s8_depthwise3x3s1_64c4_avx512vnni", AVX512VNNI, 64, 4, U8, S8, laneOrder(), false, 48, asm.U8S8Depthwise3x3s164c4AVX512VNNI}, 1},

@@ -20,3 +20,10 @@ var (
 	archSpreaders4    []Row[spreadFunc]
 	archSpreaders2    []Row[spreadFunc]
 )
+
+// Rows of int16 are plain Go.
+var (
+	archDepthwises16   []Row[depthwise16Func]
+	archRequantizers16 []Row[requant16Func]
+	archAdders16       []Row[add16Func]
+)

@@ -250,12 +250,12 @@ func TestAttend(t *testing.T) { checkRows(t, attenders, checkAttend) }
 
 // FuzzRows drives every row of every kind from one seed.
 func FuzzRows(f *testing.F) {
-	for i := range 7 {
+	for i := range 13 {
 		f.Add(uint8(i), uint64(i), uint64(7))
 	}
 	f.Fuzz(func(t *testing.T, kind uint8, a, b uint64) {
 		seed := func() *rand.Rand { return rand.New(rand.NewPCG(a, b)) }
-		switch kind % 10 {
+		switch kind % 13 {
 		case 0:
 			fuzzRows(t, summers, seed, checkSum)
 		case 1:
@@ -276,6 +276,12 @@ func FuzzRows(f *testing.F) {
 			fuzzRows(t, spreaders4, seed, checkSpreader(4))
 		case 9:
 			fuzzRows(t, spreaders2, seed, checkSpreader(2))
+		case 10:
+			fuzzRows(t, depthwises16, seed, checkDepthwise16)
+		case 11:
+			fuzzRows(t, requantizers16, seed, checkRequant16)
+		case 12:
+			fuzzRows(t, adders16, seed, checkAdd16)
 		}
 	})
 }
@@ -300,6 +306,9 @@ func TestChooseRow(t *testing.T) {
 	checkChosen(t, scanners)
 	checkChosen(t, spreaders4)
 	checkChosen(t, spreaders2)
+	checkChosen(t, depthwises16)
+	checkChosen(t, requantizers16)
+	checkChosen(t, adders16)
 }
 
 func checkChosen[F any](t *testing.T, rows []Row[F]) {

@@ -56,6 +56,7 @@ func selfTestRows(tell func(kernel string, err error)) {
 	selfTestRow(tell, attenders, func(f attendFunc, n int) []byte {
 		return bytesOf(func(y []byte, n int) { f(&y[0], &a[0], &gh[0], &gw[0], 2, n, att) })(n)
 	})
+	selfTestRows16(tell, a, acc)
 	w := view[int8](a)
 	selfTestRow(tell, scanners, func(f scanFunc, n int) []asm.Scan {
 		return []asm.Scan{f(&w[0], ceilDiv(n, scanBlock)*scanBlock)}
@@ -68,6 +69,37 @@ func selfTestRows(tell func(kernel string, err error)) {
 			return y
 		})
 	}
+}
+
+// selfTestRows16 is selfTestRows for rows of int16, whose lengths are multiples of 8.
+func selfTestRows16(tell func(kernel string, err error), bytes []byte, acc []int32) {
+	x := view[int16](bytes)
+	base, mult := aligned[float64](len(acc)), aligned[float32](len(acc))
+	for i := range acc {
+		base[i], mult[i] = float64(1000*i-77777), float32(i%50+1)/(1<<14)
+	}
+	p := &asm.Requant{AOff: 700, AMult: 0.37, BZero: -900, BMult: 0.71, RLo: -30000, RHi: 32000, RZero: -300}
+	results := func(call func(y *int16, n int)) func(n int) []int16 {
+		return func(n int) []int16 {
+			y := make([]int16, n+8)
+			call(&y[0], ceilDiv(n, 8)*8)
+			return y
+		}
+	}
+	selfTestRow(tell, adders16, func(f add16Func, n int) []int16 {
+		return results(func(y *int16, n int) { f(y, &x[0], &x[9], n, p) })(n)
+	})
+	selfTestRow(tell, requantizers16, func(f requant16Func, n int) []int16 {
+		two := results(func(y *int16, n int) { f(y, &acc[0], &acc[7], &acc[3], &base[0], &mult[0], n, p) })(n)
+		return append(two, results(func(y *int16, n int) { f(y, &acc[5], nil, &acc[1], &base[0], &mult[0], n, p) })(n)...)
+	})
+	w := packDepthwise16(view[int8](bytes), 4, 300, 300)
+	off := []int{0, 2, 34, 90}
+	selfTestRow(tell, depthwises16, func(f depthwise16Func, n int) []int32 {
+		y := make([]int32, n+16)
+		f(&y[0], &x[0], &off[0], &w[0], 2, n)
+		return y[:n]
+	})
 }
 
 // selfTestRow tells about every runnable row; call runs a row over n elements and returns all that it may have written.

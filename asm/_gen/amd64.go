@@ -39,6 +39,8 @@ var amd64Files = []asmFile{
 	maxAVX2(),
 	elementwiseAVX2(),
 	attendAVX2(),
+	depthwise16AVX2(),
+	elementwise16AVX2(),
 	attendAVX512(),
 	scanAVX2(),
 	spreadAVX2(),
