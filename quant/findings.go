@@ -93,7 +93,7 @@ func Verdict(m *format.Model) string {
 	case agreed >= 0.9 && (q.Located == 0 || q.Correlation >= 0.9) && worst >= 8:
 		say = "int8 answers much like the float network, with losses that show"
 	default:
-		say = "int8 answers differently from the float network: look at the layers below"
+		say = "int8 answers differently from the float network, and the layers below say why"
 	}
 	var facts []string
 	if q.Classified > 0 {
@@ -137,10 +137,10 @@ func (x *explainer) explain(a *format.ActivationQuality) Finding {
 		f.Try = []string{method("min-max"), method("percentile:99.999"), wide}
 	case a.ChannelFactor >= farChannel:
 		f.Why = fmt.Sprintf("channel %d reaches %.1f times as far as the median channel and stretches the grid of all of them", a.Channel, a.ChannelFactor)
-		f.Try = []string{method("percentile:99.99"), wide}
+		f.Try = []string{wide, method("mse")}
 	case filledShare(a.Bars) < narrow:
 		f.Why = fmt.Sprintf("all but a thousandth of its values lie in %.0f %% of its grid: a few large ones stretch it", 100*filledShare(a.Bars))
-		f.Try = []string{method("mse"), method("percentile:99.99"), wide}
+		f.Try = []string{method("mse"), wide}
 	default:
 		f.Why = "its values are spread over the whole grid: 256 steps are too few for them"
 		f.Try = []string{wide}

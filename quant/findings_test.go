@@ -60,9 +60,9 @@ func TestFindings(t *testing.T) {
 	}
 	type change func(o *Options, f Finding)
 	int16 := func(o *Options, f Finding) {
-		name, ok := strings.CutPrefix(f.Try[len(f.Try)-1], "--int16 ")
+		name, ok := strings.CutPrefix(f.Try[0], "--int16 ")
 		if !ok {
-			t.Fatalf("the last thing to try is %q", f.Try)
+			t.Fatalf("the first thing to try is %q", f.Try)
 		}
 		o.Int16 = append(o.Int16, name)
 	}

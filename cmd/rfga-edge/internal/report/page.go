@@ -194,7 +194,7 @@ func (p *Page) worst(w *writer) {
 			if len(a.JPEG) > 0 {
 				w.put("<img loading=\"lazy\" alt=\"%s\" src=\"data:image/jpeg;base64,%s\"/>", a.Alt, base64.StdEncoding.EncodeToString(a.JPEG))
 			}
-			w.put("<figcaption><strong>%s</strong>: %s, %.0f&#8239;%%</figcaption></figure>", a.what, a.Class, 100*a.P)
+			w.put("<figcaption><strong>%s</strong>: %s, %s</figcaption></figure>", a.what, a.Class, percent(a.P))
 		}
 		w.put("</div></div>\n")
 	}
