@@ -2,7 +2,9 @@ package report
 
 import (
 	"fmt"
+	"html"
 	"math"
+	"strings"
 
 	"github.com/rfga-edge/rfga-edge/quant"
 	"github.com/rfga-edge/rfga-edge/runtime/format"
@@ -46,7 +48,7 @@ func (p *Page) table(w *writer) {
 	w.put("</tr></thead>\n<tbody>\n")
 	for i := range p.Measured.Layers {
 		l := &p.Measured.Layers[i]
-		w.put("<tr><td data-v=\"%d\">%d</td><th scope=\"row\" class=\"name\"><a href=\"#t%d\">%s</a><br/><span class=\"dim small\">%s, %s</span></th>", i, i+1, l.Tensor, title(l), l.Kind, l.Type)
+		w.put("<tr><td data-v=\"%d\">%d</td><th scope=\"row\" class=\"name\"><a href=\"#t%d\">%s</a><br/><span class=\"dim small\">%s, %s</span></th>", i, i+1, l.Tensor, breakable(title(l)), breakable(l.Kind), l.Type)
 		w.put("<td data-v=\"%g\"><span class=\"pill %s\">%s</span></td><td data-v=\"%g\"><span class=\"pill %s\">%s</span></td>", l.SNR, class(l.SNR), decibels(l.SNR), l.Own, class(l.Own), decibels(l.Own))
 		if l.Codes != nil {
 			w.put("<td class=\"wide\" data-v=\"%g\">%s</td>", l.Grid, decibels(l.Grid))
@@ -72,6 +74,13 @@ func title(l *quant.Measured) string {
 	}
 	return l.Name
 }
+
+// breakable lets a long name go on in the next line behind its separators.
+func breakable(s string) markup {
+	return markup(separators.Replace(html.EscapeString(s)))
+}
+
+var separators = strings.NewReplacer("_", "_<wbr/>", ".", ".<wbr/>", "/", "/<wbr/>")
 
 func share(l *quant.Measured) string {
 	if l.Share == 0 {
