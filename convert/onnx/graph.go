@@ -49,12 +49,14 @@ func (v *value) lost() bool { return v.c == nil && v.v.n == nil }
 
 // importer turns a decoded file into a net.
 type importer struct {
-	o      Options
-	opset  int64
-	values map[string]*value
-	net    net
-	budget budget
-	errs   []NodeError
+	// rounding is a node that makes an input's integers out of real values, nil without.
+	rounding *protoNode
+	o        Options
+	opset    int64
+	values   map[string]*value
+	net      net
+	budget   budget
+	errs     []NodeError
 }
 
 // budget bounds what an import may allocate for constants, so that a small file that uses one constant many times, or
@@ -178,8 +180,14 @@ func (im *importer) graphInputs(g *graph, needed map[string]bool) error {
 		return fmt.Errorf("the graph has %d inputs %q that results depend on; expected one, the image", len(images), names)
 	}
 	in := images[0]
-	if e := dtype(in.elem); e != tFloat && e != tFloat16 && e != tDouble && e != tBfloat16 {
-		return fmt.Errorf("input %q is of %v; expected floating point, the normalised image", in.name, e)
+	switch e := dtype(in.elem); e {
+	case tFloat, tFloat16, tDouble, tBfloat16:
+	case tUint8, tInt8:
+		if err := im.byteInput(g, in); err != nil {
+			return err
+		}
+	default:
+		return fmt.Errorf("input %q is of %v; expected floating point, the normalised image, or its bytes", in.name, e)
 	}
 	d := in.dims
 	if len(d) != 4 {
@@ -212,6 +220,11 @@ func (im *importer) graphInputs(g *graph, needed map[string]bool) error {
 	v := imageView(n)
 	if last {
 		v = v.transpose([]int{0, 2, 3, 1})
+	}
+	if im.rounding != nil {
+		im.values[realName(in.name)] = &value{v: v}
+		im.convert(im.rounding)
+		return nil
 	}
 	im.values[in.name] = &value{v: v}
 	return nil

@@ -12,7 +12,8 @@ import (
 type Options struct {
 	// InputSize is the side of the image where the file leaves it open, and instead of what the file says. 0: the file's.
 	InputSize int
-	// Mean and Std normalise the image, whose values are 0..1. A zero Std means ImageNet's.
+	// Mean and Std normalise the image, whose values are 0..1. A zero Std means ImageNet's, or for an input of bytes what the graph
+	// does with them.
 	Mean, Std [3]float32
 	// Labels name the classes; there must be as many as the classifier has, if there are any.
 	Labels []string
@@ -25,7 +26,8 @@ type Options struct {
 // Import converts an ONNX model to a float32 model, or a quantized one to an int8 model. path is the file's name, for errors and provenance; external data is
 // looked for in its folder, and nowhere else.
 //
-// The graph must have one input that matters, an image N,3,H,W (or N,H,W,3); outputs keep their names (but for slashes, which
+// The graph must have one input that matters, an image N,3,H,W (or N,H,W,3) of floating point, or of bytes that are cast to it or
+// quantized integers; outputs keep their names (but for slashes, which
 // become underscores) and must be N,C,H,W or N,C. Nodes that cannot be converted give an *UnsupportedError, which lists them all.
 func Import(path string, data []byte, o Options) (*format.Model, error) {
 	m, err := importModel(path, data, o)
@@ -36,9 +38,6 @@ func Import(path string, data []byte, o Options) (*format.Model, error) {
 }
 
 func importModel(path string, data []byte, o Options) (*format.Model, error) {
-	if o.Std == [3]float32{} {
-		o.Mean, o.Std = [3]float32{0.485, 0.456, 0.406}, [3]float32{0.229, 0.224, 0.225}
-	}
 	f, err := decodeFile(data)
 	if err != nil {
 		return nil, err
@@ -56,6 +55,10 @@ func importModel(path string, data []byte, o Options) (*format.Model, error) {
 	im := &importer{o: o, budget: newBudget(size)}
 	if err := im.build(f); err != nil {
 		return nil, err
+	}
+	o = im.o
+	if o.Std == [3]float32{} {
+		o.Mean, o.Std = [3]float32{0.485, 0.456, 0.406}, [3]float32{0.229, 0.224, 0.225}
 	}
 	quantized := im.net.isQuantized()
 	switch {
