@@ -46,6 +46,8 @@ var forms = []form{
 	{0xFFFFFC00, 0b0_1_0_01110_00_10000_10111_10 << 10, "", two("fcvtl2 v%d.4s, v%d.8h")},
 	{0xFFFFFC00, 0b0_0_0_01110_00_10000_10110_10 << 10, "", two("fcvtn v%d.4h, v%d.4s")},
 	{0xFFFFFC00, 0b0_1_0_01110_00_10000_10110_10 << 10, "", two("fcvtn2 v%d.8h, v%d.4s")},
+	{0xFFFFFC00, 0b0_0_0_01110_01_10000_10110_10 << 10, "", two("fcvtn v%d.2s, v%d.2d")},
+	{0xFFFFFC00, 0b0_1_0_01110_01_10000_10110_10 << 10, "", two("fcvtn2 v%d.4s, v%d.2d")},
 	// Advanced SIMD three different: 0 Q U 01110 size 1 Rm opcode 00 Rn Rd.
 	{0xFFE0FC00, 0b0_0_0_01110_01_1_00000_0001_00 << 10, "", three("saddw v%d.4s, v%d.4s, v%d.4h")},
 	{0xFFE0FC00, 0b0_1_0_01110_01_1_00000_0001_00 << 10, "", three("saddw2 v%d.4s, v%d.4s, v%d.8h")},
@@ -91,7 +93,7 @@ var features = map[string]string{"neon": "", "dotprod": " dotprod ", "i8mm": " d
 // baseline lists the mnemonics of Go's assembler that kernels use and every arm64 CPU has. The assembler knows others that
 // it has not: SVE (Z and P registers), SHA, AES, atomics.
 var baseline = words(`ADD ADDS SUB SUBS CMP LSL MOVD B BEQ BNE BLT BGE BGT TBZ RET LDP.P MUL CBNZ
-	FMOVQ FMOVQ.P FMOVD FMOVD.P FMOVS FLDPQ FLDPD FSTPQ VLD1 VLD1.P VLD1R VST1 VST1.P
+	FMOVQ FMOVQ.P FMOVD FMOVD.P FMOVS FLDPQ FLDPD FSTPQ VLD1 VLD1.P VLD1R VLD2.P VST1 VST1.P
 	VADD VSUB VMUL VADDP VEOR VEXT VMOVI VMOV VDUP VSMULL VSMULL2 VSMLAL VSMLAL2 VUXTL VUXTL2 VSXTL VSXTL2 VUZP1 VUZP2
 	VZIP1 VZIP2 VTRN1 VTRN2 VSHL VSSHR VUSHR VSCVTF VFADD VFSUB VFMUL VFMAX VFMIN
 	VUADDW VUADDW2 VUMAX BLE CBZ MOVW MOVD.P VFDIV VFNEG VFMLA VFADDP VFCVTL VFCVTL2 VFCVTN VFCVTN2`)

@@ -27,9 +27,9 @@ var (
 	archSpreaders2 []Row[spreadFunc]
 )
 
-// Rows of int16 are plain Go.
+// Rows of int16.
 var (
-	archDepthwises16   []Row[depthwise16Func]
-	archRequantizers16 []Row[requant16Func]
-	archAdders16       []Row[add16Func]
+	archDepthwises16   = []Row[depthwise16Func]{{"s16s16_depthwise_16c2_neon", NEON, 4, asm.S16S16Depthwise16c2NEON}}
+	archRequantizers16 = []Row[requant16Func]{{"s32s16_requant_neon", NEON, 2, asm.S32S16RequantNEON}}
+	archAdders16       = []Row[add16Func]{{"s16_add_neon", NEON, 2, asm.S16AddNEON}}
 )

@@ -28,6 +28,8 @@ var arm64Files = []file[*arm]{
 	maxNEON(),
 	elementwiseNEON(),
 	attendNEON(),
+	depthwise16NEON(),
+	elementwise16NEON(),
 	gemmF32NEON(),
 	halvesNEON(),
 	gemmF16(),

@@ -48,4 +48,6 @@ ours() { # NAME FLAGS...
 }
 ours rfga_default
 ours rfga_percentile --method percentile:99.999
+ours rfga_ada --round ada
+ours rfga_ada_percentile --round ada --method percentile:99.999
 v_ort/bin/python "$here/table.py" logits "$table"

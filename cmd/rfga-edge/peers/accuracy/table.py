@@ -7,6 +7,7 @@ import numpy as np
 
 NAMES = {
     "rfga_default": "rfga-edge, defaults", "rfga_percentile": "rfga-edge, `--method percentile:99.999`",
+    "rfga_ada": "rfga-edge, `--round ada`", "rfga_ada_percentile": "rfga-edge, `--round ada --method percentile:99.999`",
     "ort_minmax": "ONNX Runtime, min-max", "ort_percentile": "ONNX Runtime, percentile", "ort_entropy": "ONNX Runtime, entropy",
     "nncf_performance": "OpenVINO NNCF, defaults", "nncf_mixed": "OpenVINO NNCF, preset mixed",
 }
