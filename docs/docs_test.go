@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -52,6 +53,30 @@ func missing(t *testing.T, page string) string {
 	}
 	return ""
 }
+
+var portLine = regexp.MustCompile(`(?m)^<!-- test: port (\d+) -->$`)
+
+// ports gives a free port of this machine for each that a page uses, to put in its place.
+func ports(t *testing.T, page string) *strings.Replacer {
+	t.Helper()
+	data, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pairs []string
+	for _, m := range portLine.FindAllSubmatch(data, -1) {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close() // when all are chosen
+		pairs = append(pairs, string(m[1]), fmt.Sprint(l.Addr().(*net.TCPAddr).Port))
+	}
+	return strings.NewReplacer(pairs...)
+}
+
+// atEnd ends what a block has left running.
+const atEnd = "trap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n"
 
 // blocks reads the blocks of a page.
 func blocks(t *testing.T, page string) []*block {
@@ -120,7 +145,7 @@ func TestCommands(t *testing.T) {
 			if why := missing(t, page); why != "" {
 				t.Skipf("%s is not run: %s", page, why)
 			}
-			dir := t.TempDir()
+			dir, free := t.TempDir(), ports(t, page)
 			for _, b := range blocks(t, page) {
 				if b.torch && noTorch != "" {
 					t.Skipf("%s:%d and what follows is not run: %s", page, b.line, noTorch)
@@ -132,7 +157,7 @@ func TestCommands(t *testing.T) {
 				}
 				ctx, cancel := context.WithTimeout(t.Context(), 30*time.Minute)
 				cmd := exec.CommandContext(ctx, "sh", "-e")
-				cmd.Dir, cmd.Stdin = dir, strings.NewReader(b.script)
+				cmd.Dir, cmd.Stdin = dir, strings.NewReader(atEnd+free.Replace(b.script))
 				if b.program {
 					path := filepath.Join(dir, "main.go")
 					if err := os.WriteFile(path, []byte(b.script), 0o666); err != nil {

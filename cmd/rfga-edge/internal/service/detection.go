@@ -60,11 +60,7 @@ func (s *Server) detection(w http.ResponseWriter, r *http.Request) error {
 			if float64(l.Class.P) < least || len(answer.Predictions) == maxPredictions {
 				continue
 			}
-			name, _, _ := strings.Cut(l.Class.Label, ",") // the first of its names
-			if name == "" {
-				name = "class " + strconv.Itoa(l.Class.ID)
-			}
-			answer.Predictions = append(answer.Predictions, predictedBox{name, l.Class.P, l.Box.X0, l.Box.Y0, l.Box.X1, l.Box.Y1})
+			answer.Predictions = append(answer.Predictions, predictedBox{detectionLabel(l.Class.ID, l.Class.Label), l.Class.P, l.Box.X0, l.Box.Y0, l.Box.X1, l.Box.Y1})
 		}
 		t := f.result.Timings
 		answer.Inference = (t.Preprocess + t.Infer + t.Locate).Milliseconds()
@@ -82,6 +78,29 @@ func (s *Server) detection(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return s.writeJSON(w, append(body, '\n'))
+}
+
+// detectionLabel is the first of a class's names, in small letters as detectors have them.
+func detectionLabel(id int, label string) string {
+	name, _, _ := strings.Cut(label, ",")
+	if name == "" {
+		return "class " + strconv.Itoa(id)
+	}
+	return strings.ToLower(name)
+}
+
+// labels lists the names that detection gives, in the order of the classes: what Frigate calls a label map.
+func (s *Server) labels(w http.ResponseWriter, r *http.Request) error {
+	labels := s.o.Model.Labels()
+	var text []byte
+	for id := range s.o.Model.Classes() {
+		label := ""
+		if id < len(labels) {
+			label = labels[id]
+		}
+		text = append(append(text, detectionLabel(id, label)...), '\n')
+	}
+	return s.write(w, "text/plain; charset=utf-8", text)
 }
 
 // detectionError is the object of an error as such clients look for it.

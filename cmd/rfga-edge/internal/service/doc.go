@@ -4,6 +4,7 @@
 //	POST /v1/localize                     a photo, as a body or a form; the JSON of 'localize --json'
 //	POST /v1/vision/detection             the same as DeepStack and CodeProject.AI speak it, for Frigate and its kind
 //	GET  /v1/model                        what the model is
+//	GET  /v1/labels                       the classes by the names that detection gives, a line each
 //	GET  /v1/sources                      the named sources with their state
 //	GET  /v1/sources/NAME/latest.json     the newest answer
 //	GET  /v1/sources/NAME/latest.jpg      the frame that it is about

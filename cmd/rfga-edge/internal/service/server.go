@@ -153,6 +153,7 @@ func (s *Server) routes() http.Handler {
 		{"POST", "/v1/localize", token, s.localize},
 		{"POST", "/v1/vision/detection", form, s.detection},
 		{"GET", "/v1/model", token, s.model},
+		{"GET", "/v1/labels", token, s.labels},
 		{"GET", "/v1/sources", token, s.sources},
 		{"GET", "/v1/sources/{name}/latest.json", token, s.latestJSON},
 		{"GET", "/v1/sources/{name}/latest.jpg", token, s.latestJPEG},

@@ -300,6 +300,9 @@ func TestDetection(t *testing.T) {
 	if _, _, text := call(t, "POST", h.URL+"/v1/vision/detection", kind, body); !strings.Contains(text, `"label":"red fox"`) {
 		t.Errorf("the first of a label's names: %s", text)
 	}
+	if _, _, text := call(t, "GET", h.URL+"/v1/labels", "", nil, "Authorization", "Bearer open sesame"); text != "red fox\ngreen snake\nblue jay\n" {
+		t.Errorf("labels %q", text)
+	}
 	for _, fields := range [][]string{{"api_key", "open"}, {}, {"api_key", "open sesame", "min_confidence", "NaN"}} {
 		body, kind := formOf(t, pngOf(t, scene(red)), fields...)
 		status, _, text := call(t, "POST", h.URL+"/v1/vision/detection", kind, body)
