@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gorilla/websocket"
 )
@@ -34,8 +35,13 @@ func chromium(t *testing.T) *tab {
 	if path == "" {
 		t.Skip("chromium is not installed, and CHROMIUM names none")
 	}
-	cmd := exec.CommandContext(t.Context(), path, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--disable-sync",
-		"--disable-background-networking", "--disable-component-update", "--disable-quic", "--remote-debugging-port=0", "--user-data-dir="+t.TempDir(), "about:blank")
+	profile, err := os.MkdirTemp("", "rfga-page")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(profile) }) // as far as its last processes let it
+	cmd := exec.Command(path, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--disable-sync",
+		"--disable-background-networking", "--disable-component-update", "--disable-quic", "--remote-debugging-port=0", "--user-data-dir="+profile, "about:blank")
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -53,7 +59,11 @@ func chromium(t *testing.T) *tab {
 			host, _, _ = strings.Cut(url, "/")
 		}
 	}
-	go io.Copy(io.Discard, stderr)
+	drained := make(chan struct{}) // when the last process has closed it
+	go func() {
+		io.Copy(io.Discard, stderr)
+		close(drained)
+	}()
 	r, err := http.NewRequest(http.MethodPut, "http://"+host+"/json/new", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -71,7 +81,14 @@ func chromium(t *testing.T) *tab {
 	if c.socket, _, err = websocket.DefaultDialer.Dial(target.WebSocketDebuggerURL, nil); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { c.socket.Close() })
+	t.Cleanup(func() { // before it is killed, it has the chance to end its children
+		c.socket.WriteJSON(map[string]any{"id": 0, "method": "Browser.close"})
+		select {
+		case <-drained:
+		case <-time.After(5 * time.Second):
+		}
+		c.socket.Close()
+	})
 	for _, domain := range []string{"Page", "Runtime", "Log", "DOM"} {
 		c.call(domain+".enable", nil, nil)
 	}
