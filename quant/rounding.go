@@ -96,14 +96,18 @@ func (c *calibration) roundLayers(ctx context.Context, l *lowerer, layers []*gra
 		if err != nil {
 			return fmt.Errorf("calibration image %d: %w", i, err)
 		}
-		if image = i; s.Run(ctx) != nil {
-			return ctx.Err()
+		image = i
+		if err := s.Run(ctx); err != nil {
+			return err
 		}
 		if o.Progress != nil {
 			o.Progress(n+1, len(chosen))
 		}
 	}
 	for _, g := range layers {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		if g.count < g.k {
 			continue // a handful of vectors says little of how their elements vary together
 		}
