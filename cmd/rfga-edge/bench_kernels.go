@@ -224,6 +224,7 @@ func (l *layerList) conv(m, k, n int, kernel string, float bool) {
 	l.add("gemmf32", m, k, n, fixed(true))
 	l.add("gemmf16", m, k, n, "")
 	l.add("requant", m, 1, n, "")
+	l.add("requanti16", m, 1, n, "")
 	l.add("widen", m, 1, k, "")
 	l.add("flip", m, 1, k, "")
 	l.add("expand", k, 1, n, "")
@@ -238,6 +239,10 @@ func (l *layerList) winograd(h, w, in, out int) {
 
 // window adds a depthwise convolution.
 func (l *layerList) window(m, taps, n int, kernel string, float bool) {
+	l.add("depthwisei16", m, taps, n, "")
+	if strings.HasPrefix(kernel, "s16s16_") {
+		kernel = "" // of int16 activations; of bytes the dispatcher says
+	}
 	if float {
 		l.add("depthwise", m, taps, n, "")
 		l.add("depthwisef32", m, taps, n, kernel)
@@ -281,6 +286,7 @@ func modelLayers(model *rfgaedge.Model) layerList {
 			l.window(m, wt[1]*wt[2], c, s.Kernel, float)
 		case format.OpAdd:
 			l.add("add", m, 1, c, "")
+			l.add("addi16", m, 1, c, "")
 		case format.OpMul:
 			l.add("mul", m, 1, c, "")
 		case format.OpConcat:
@@ -336,6 +342,7 @@ func classicLayers() layerList {
 		l.window(s[0], 9, s[1], "", false)
 	}
 	l.add("add", 784, 1, 2048, "")
+	l.add("addi16", 784, 1, 2048, "")
 	l.add("mul", 784, 1, 512, "")
 	l.add("rescale", 1225, 1, 288, "")
 	l.add("max", 3136, 9, 64, "")
