@@ -75,8 +75,8 @@ func ports(t *testing.T, page string) *strings.Replacer {
 	return strings.NewReplacer(pairs...)
 }
 
-// atEnd ends what a block has left running.
-const atEnd = "trap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n"
+// atEnd ends what a block has left running. (In a substitution, sh has forgotten its jobs.)
+const atEnd = "trap 'jobs -p >.jobs; kill $(cat .jobs) 2>/dev/null || true' EXIT\n"
 
 // blocks reads the blocks of a page.
 func blocks(t *testing.T, page string) []*block {

@@ -60,7 +60,8 @@ const (
 	answerTime   = 10 * time.Second
 	shutdownTime = 20 * time.Second // that requests under way may take to end
 	maxHeader    = 1 << 14
-	bodiesAtOnce = 4 // the largest bodies that are in memory at once, or as many more as are smaller
+	sendBuffer   = 1 << 18 // bytes that the system may hold for a client
+	bodiesAtOnce = 4       // the largest bodies that are in memory at once, or as many more as are smaller
 )
 
 // Server answers requests. Close it when Serve has returned.
@@ -112,7 +113,7 @@ func (s *Server) stop() { s.once.Do(func() { close(s.closing) }) }
 // Serve answers on l until ctx is done, and then finishes the requests under way.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	server := &http.Server{Handler: s.handler, ReadHeaderTimeout: headerTime, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: maxHeader,
-		ErrorLog: slog.NewLogLogger(s.o.Log.Handler(), slog.LevelDebug)}
+		ConnContext: narrow, ErrorLog: slog.NewLogLogger(s.o.Log.Handler(), slog.LevelDebug)}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(l) }()
 	select {
@@ -127,6 +128,15 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		return errors.Join(fmt.Errorf("requests under way did not end within %v", shutdownTime), server.Close())
 	}
 	return nil
+}
+
+// narrow bounds what is under way to a client: the system would else hold megabytes of frames for one that is slow, and it would see
+// old ones.
+func narrow(ctx context.Context, c net.Conn) context.Context {
+	if c, ok := c.(*net.TCPConn); ok {
+		c.SetWriteBuffer(sendBuffer)
+	}
+	return ctx
 }
 
 // Handler answers requests; Serve uses it.

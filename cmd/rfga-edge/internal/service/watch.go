@@ -210,6 +210,9 @@ func (c *watcher) unsubscribe() {
 // wait waits until there is something new, and returns with f.mu held and true; or false when the stream is over. With
 // nothing new for a while it returns, too.
 func (c *watcher) wait() bool {
+	if c.r.Method == http.MethodHead {
+		return false
+	}
 	timer := time.NewTimer(silence)
 	defer timer.Stop()
 	for expired := false; ; {

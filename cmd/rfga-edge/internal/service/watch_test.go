@@ -98,6 +98,9 @@ func TestSources(t *testing.T) {
 	if status, _, text := call(t, "GET", base+"latest.jpg?draw=lines", "", nil); status != 400 {
 		t.Errorf("draw=lines: %d %s", status, text)
 	}
+	if status, header, _ := call(t, "HEAD", base+"events", "", nil); status != 200 || header.Get("Content-Type") != "text/event-stream" {
+		t.Errorf("HEAD: %d %v", status, header)
+	}
 	events := eventsOf(t, base+"events?jpeg=1&heatmap=png")
 	door.packets <- packet(scene(red))
 	door.packets <- packet(scene(blue))
