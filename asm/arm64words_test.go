@@ -51,6 +51,16 @@ var forms = []form{
 	// Advanced SIMD three different: 0 Q U 01110 size 1 Rm opcode 00 Rn Rd.
 	{0xFFE0FC00, 0b0_0_0_01110_01_1_00000_0001_00 << 10, "", three("saddw v%d.4s, v%d.4s, v%d.4h")},
 	{0xFFE0FC00, 0b0_1_0_01110_01_1_00000_0001_00 << 10, "", three("saddw2 v%d.4s, v%d.4s, v%d.8h")},
+	{0xFFE0FC00, 0b0_0_0_01110_01_1_00000_1000_00 << 10, "", three("smlal v%d.4s, v%d.4h, v%d.4h")},
+	{0xFFE0FC00, 0b0_1_0_01110_01_1_00000_1000_00 << 10, "", three("smlal2 v%d.4s, v%d.8h, v%d.8h")},
+	// Advanced SIMD three same: 0 Q U 01110 size 1 Rm opcode 1 Rn Rd.
+	{0xFFE0FC00, 0b0_1_1_01110_01_1_00000_10110_1 << 10, "", three("sqrdmulh v%d.8h, v%d.8h, v%d.8h")},
+	// Advanced SIMD shift by immediate: 0 Q U 011110 immh immb opcode 1 Rn Rd; to the right by twice the result's bits less immh:immb.
+	{0xFFFFFC00, 0b0_0_0_011110_0010_000_10000_1 << 10, "", two("shrn v%d.4h, v%d.4s, #16")},
+	{0xFFFFFC00, 0b0_1_0_011110_0010_000_10000_1 << 10, "", two("shrn2 v%d.8h, v%d.4s, #16")},
+	{0xFFFFFC00, 0b0_0_0_011110_0010_000_10001_1 << 10, "", two("rshrn v%d.4h, v%d.4s, #16")},
+	{0xFFFFFC00, 0b0_1_0_011110_0010_000_10001_1 << 10, "", two("rshrn2 v%d.8h, v%d.4s, #16")},
+	{0xFFFFFC00, 0b0_0_1_011110_0001_100_10000_1 << 10, "", two("sqshrun v%d.8b, v%d.8h, #4")},
 	// Advanced SIMD vector x indexed element: 0 Q U 01111 size L M Rm opcode H 0 Rn Rd.
 	{0xFFC0F400, 0b0_0_0_01111_01_0_0_0000_0010_0_0 << 10, "", halfElement("smlal v%d.4s, v%d.4h, v%d.h[%d]")},
 	{0xFFC0F400, 0b0_1_0_01111_01_0_0_0000_0010_0_0 << 10, "", halfElement("smlal2 v%d.4s, v%d.8h, v%d.h[%d]")},
@@ -95,7 +105,7 @@ var features = map[string]string{"neon": "", "dotprod": " dotprod ", "i8mm": " d
 var baseline = words(`ADD ADDS SUB SUBS CMP LSL MOVD B BEQ BNE BLT BGE BGT TBZ RET LDP.P MUL CBNZ
 	FMOVQ FMOVQ.P FMOVD FMOVD.P FMOVS FLDPQ FLDPD FSTPQ VLD1 VLD1.P VLD1R VLD2.P VST1 VST1.P
 	VADD VSUB VMUL VADDP VEOR VEXT VMOVI VMOV VDUP VSMULL VSMULL2 VSMLAL VSMLAL2 VUXTL VUXTL2 VSXTL VSXTL2 VUZP1 VUZP2
-	VZIP1 VZIP2 VTRN1 VTRN2 VSHL VSSHR VUSHR VSCVTF VFADD VFSUB VFMUL VFMAX VFMIN
+	VZIP1 VZIP2 VORR VLD2.P VLD3.P VST3.P VTRN1 VTRN2 VSHL VSSHR VUSHR VSCVTF VFADD VFSUB VFMUL VFMAX VFMIN
 	VUADDW VUADDW2 VUMAX BLE CBZ MOVW MOVD.P VFDIV VFNEG VFMLA VFADDP VFCVTL VFCVTL2 VFCVTN VFCVTN2`)
 
 func words(s string) map[string]bool {

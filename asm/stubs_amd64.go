@@ -611,7 +611,7 @@ func S8Spread8x2AVX2(dst *int8, step int, src *int8, lda int, groups int)
 //
 //	dst[j] = sum over k < taps of (256*(int(src[stride*k+j])-128)*coef[k] + 1<<14) >> 15
 //
-// n is at least 64, taps at least 1. n elements are read and written, no more.
+// n is at least 64, taps at least 1, coefficients above -32768. n elements are read and written, no more.
 //
 //go:noescape
 func U8S16BlendAVX512(dst *int16, src *byte, stride int, n int, coef *int16, taps int)
@@ -634,7 +634,7 @@ func S16Unzip3AVX512(a *int16, b *int16, c *int16, src *int16, n int)
 //
 //	dst[j] = sum over k < taps of (256*(int(src[stride*k+j])-128)*coef[k] + 1<<14) >> 15
 //
-// n is at least 64, taps at least 1. n elements are read and written, no more.
+// n is at least 64, taps at least 1, coefficients above -32768. n elements are read and written, no more.
 //
 //go:noescape
 func U8S16BlendAVX2(dst *int16, src *byte, stride int, n int, coef *int16, taps int)
@@ -663,7 +663,7 @@ func S16U8ColorAVX2(dst *byte, a *int16, b *int16, c *int16, n int, m *ColorMatr
 //
 //	dst[j] = sum over k < taps of (256*(int(src[stride*k+j])-128)*coef[k] + 1<<14) >> 15
 //
-// n is at least 64, taps at least 1. n elements are read and written, no more.
+// n is at least 64, taps at least 1, coefficients above -32768. n elements are read and written, no more.
 //
 //go:noescape
 func U8S16BlendSSE41(dst *int16, src *byte, stride int, n int, coef *int16, taps int)

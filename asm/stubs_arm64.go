@@ -566,3 +566,39 @@ func F32DotNEON(a *float32, b *float32, n int) (sum float64)
 //
 //go:noescape
 func F32AttendNEON(dst *float32, a *float32, gate *float32, w *float32, n int, p *float32)
+
+// U8S16BlendNEON is, for j < n, modulo 2**16:
+//
+//	dst[j] = sum over k < taps of (256*(int(src[stride*k+j])-128)*coef[k] + 1<<14) >> 15
+//
+// n is at least 64, taps at least 1, coefficients above -32768. n elements are read and written, no more.
+//
+//go:noescape
+func U8S16BlendNEON(dst *int16, src *byte, stride int, n int, coef *int16, taps int)
+
+// S16UnzipNEON is, for i < n, a multiple of 64:
+//
+//	even[i], odd[i] = src[2*i], src[2*i+1]
+//
+//go:noescape
+func S16UnzipNEON(even *int16, odd *int16, src *int16, n int)
+
+// S16Unzip3NEON is, for i < n, a multiple of 64:
+//
+//	a[i], b[i], c[i] = src[3*i], src[3*i+1], src[3*i+2]
+//
+//go:noescape
+func S16Unzip3NEON(a *int16, b *int16, c *int16, src *int16, n int)
+
+// S16ReduceNEON is, for i < n, a multiple of 8, with c(i, k) = coef[16*(i/2*blocks+k/8)+8*(i%2)+k%8]:
+//
+//	dst[i] = (sum over k < 8*blocks of c(i, k)*src[first[i]+k] + 1<<15) >> 16
+//
+//go:noescape
+func S16ReduceNEON(dst *int16, src *int16, first *int32, coef *int16, blocks int, n int)
+
+// S16U8ColorNEON is ColorMatrix's formula for a[i], b[i], c[i], i < n, to dst[3*i:3*i+3]. n is at least 16; 3*n bytes are
+// written, no more.
+//
+//go:noescape
+func S16U8ColorNEON(dst *byte, a *int16, b *int16, c *int16, n int, m *ColorMatrix)

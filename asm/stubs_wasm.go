@@ -233,3 +233,39 @@ func F32MaxPoolSIMD128(dst *float32, ldd int, a *float32, step int, pixels int, 
 //
 //go:noescape
 func F32AvgPoolSIMD128(dst *float32, ldd int, a *float32, step int, pixels int, at *Tap, taps int, n int, divisor float32)
+
+// U8S16BlendSIMD128 is, for j < n, modulo 2**16:
+//
+//	dst[j] = sum over k < taps of (256*(int(src[stride*k+j])-128)*coef[k] + 1<<14) >> 15
+//
+// n is at least 64, taps at least 1, coefficients above -32768. n elements are read and written, no more.
+//
+//go:noescape
+func U8S16BlendSIMD128(dst *int16, src *byte, stride int, n int, coef *int16, taps int)
+
+// S16UnzipSIMD128 is, for i < n, a multiple of 64:
+//
+//	even[i], odd[i] = src[2*i], src[2*i+1]
+//
+//go:noescape
+func S16UnzipSIMD128(even *int16, odd *int16, src *int16, n int)
+
+// S16Unzip3SIMD128 is, for i < n, a multiple of 64:
+//
+//	a[i], b[i], c[i] = src[3*i], src[3*i+1], src[3*i+2]
+//
+//go:noescape
+func S16Unzip3SIMD128(a *int16, b *int16, c *int16, src *int16, n int)
+
+// S16ReduceSIMD128 is, for i < n, a multiple of 8, with c(i, k) = coef[16*(i/2*blocks+k/8)+8*(i%2)+k%8]:
+//
+//	dst[i] = (sum over k < 8*blocks of c(i, k)*src[first[i]+k] + 1<<15) >> 16
+//
+//go:noescape
+func S16ReduceSIMD128(dst *int16, src *int16, first *int32, coef *int16, blocks int, n int)
+
+// S16U8ColorSIMD128 is ColorMatrix's formula for a[i], b[i], c[i], i < n, to dst[3*i:3*i+3]. n is at least 16; 3*n bytes are
+// written, no more.
+//
+//go:noescape
+func S16U8ColorSIMD128(dst *byte, a *int16, b *int16, c *int16, n int, m *ColorMatrix)

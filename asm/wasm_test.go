@@ -17,7 +17,7 @@ var wasmVector = map[string]string{
 	"I32x4ExtendLowI16x8S": "", "I32x4ExtendHighI16x8S": "", "I32x4ExtendLowI16x8U": "", "I32x4ExtendHighI16x8U": "",
 	"I16x8Add": "", "I16x8Sub": "", "I16x8Mul": "", "I16x8Shl": "", "I32x4Add": "", "I32x4Sub": "", "I32x4Mul": "", "I32x4Shl": "", "I32x4ShrS": "",
 	"I64x2Shl": "", "I64x2ShrU": "", "I32x4DotI16x8S": "",
-	"V128And": "", "V128Or": "", "I32x4GtS": "", "F32x4Splat": "", "F32x4Div": "",
+	"V128And": "", "V128Or": "", "V128Xor": "", "I16x8Q15MulrSatS": "", "I32x4GtS": "", "F32x4Splat": "", "F32x4Div": "",
 	"F32x4ConvertI32x4S": "", "F32x4Add": "", "F32x4Mul": "", "F32x4Pmin": "", "F32x4Pmax": "",
 	"I16x8NarrowI32x4S": "", "I8x16NarrowI16x8U": "",
 }

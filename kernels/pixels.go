@@ -12,7 +12,8 @@ import (
 // of them, and the colour matrix bytes of those.
 type (
 	// blendFunc is a filter across rows: dst[j] = sum over k < taps of mulhrs(256*(src[k*stride+j]-128), coef[k]) modulo
-	// 2**16, j < n, with mulhrs(x, c) = (x*c + 1<<14)>>15. n is at least PixelsLeast. Exactly n elements are read and written.
+	// 2**16, j < n, with mulhrs(x, c) = (x*c + 1<<14)>>15. n is at least PixelsLeast, coefficients are above -32768, whose
+	// product with itself instruction sets do not agree on. Exactly n elements are read and written.
 	blendFunc = func(dst *int16, src *byte, stride, n int, coef *int16, taps int)
 	// unzipFunc: even[i] = src[2*i], odd[i] = src[2*i+1], i < n, a multiple of PixelsLeast.
 	unzipFunc = func(even, odd, src *int16, n int)

@@ -44,6 +44,9 @@ func checkBlend(t testing.TB, r *rand.Rand, fn blendFunc) {
 	stride := n + r.IntN(9)
 	src, gs := guardedBytes(r, stride*(taps-1)+n)
 	coef, gc := guardedWords(r, taps)
+	for i := range coef {
+		coef[i] = max(coef[i], -32767)
+	}
 	dst, gd := guardedOf[int16](n)
 	fn(&dst[0], &src[0], stride, n, &coef[0], taps)
 	for j := range n {

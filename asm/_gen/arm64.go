@@ -37,6 +37,7 @@ var arm64Files = []file[*arm]{
 	windowsF32NEON(),
 	winoF32NEON(),
 	rowsF32NEON(),
+	pixelsNEON(),
 }
 
 // arm emits one function.

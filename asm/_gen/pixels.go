@@ -13,7 +13,7 @@ const (
 func blendDoc(name string) []string {
 	return []string{name + " is, for j < n, modulo 2**16:", "",
 		"\tdst[j] = sum over k < taps of (256*(int(src[stride*k+j])-128)*coef[k] + 1<<14) >> 15", "",
-		"n is at least 64, taps at least 1. n elements are read and written, no more."}
+		"n is at least 64, taps at least 1, coefficients above -32768. n elements are read and written, no more."}
 }
 
 func unzipDoc(name string) []string {

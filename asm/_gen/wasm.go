@@ -24,6 +24,7 @@ var wasmFiles = []file[*wasm]{
 	gemmF32WASM(),
 	halvesWASM(),
 	windowsF32WASM(),
+	pixelsWASM(),
 }
 
 // wasm emits one function.

@@ -311,11 +311,11 @@ func (s *soakSource) Read(p *stream.Packet) error {
 
 // soakLines reads the JSON lines, one a Write.
 type soakLines struct {
-	camera        *soakCamera
-	next          uint64 // the frame after the last line's
-	dropped       uint64
-	lines         uint64
-	newest, older int64 // the newest frame offered when the last line came, and the line before
+	camera  *soakCamera
+	next    uint64 // the frame after the last line's
+	dropped uint64
+	lines   uint64
+	offered [3]int64 // the newest frame when the last three lines came, the latest first
 }
 
 func (l *soakLines) Write(line []byte) (int, error) {
@@ -327,11 +327,11 @@ func (l *soakLines) Write(line []byte) (int, error) {
 	if got.Seq < l.next {
 		return 0, fmt.Errorf("frame %d comes after frame %d", got.Seq, l.next-1)
 	}
-	// When the line before the last came, a session was free at once or is by now: what it took then was no older than this.
-	if int64(got.Seq) < l.older && !c.every {
-		return 0, fmt.Errorf("stale: frame %d, when %d had been there two answers before", got.Seq, l.older)
+	// When a line came, one answer may have been ready and another under way. The third after it was begun later.
+	if int64(got.Seq) < l.offered[2] && !c.every {
+		return 0, fmt.Errorf("stale: frame %d, when %d had been there three answers before", got.Seq, l.offered[2])
 	}
-	l.older, l.newest = l.newest, c.offered.Load()
+	l.offered = [3]int64{c.offered.Load(), l.offered[0], l.offered[1]}
 	l.next = got.Seq + 1
 	l.lines++
 	if l.dropped += got.Dropped; l.dropped+l.lines != l.next {
