@@ -90,8 +90,9 @@ func (t *Tracker) Update(r *Result) {
 // others, then by overlap.
 func (t *Tracker) match(found []Location) {
 	n := len(found)
-	t.taken = append(t.taken[:0], make([]bool, n)...)
-	t.scores = append(t.scores[:0], make([]float64, n*len(t.tracks))...)
+	t.taken = slices.Grow(t.taken[:0], n)[:n]
+	t.scores = slices.Grow(t.scores[:0], n*len(t.tracks))[:n*len(t.tracks)]
+	clear(t.taken)
 	for i := range t.tracks {
 		k := &t.tracks[i]
 		k.matched = -1

@@ -51,14 +51,15 @@ func TestSoak(t *testing.T) {
 	defer pool.Close()
 	s := &soak{t: t, total: total, stop: make(chan struct{})}
 	var running sync.WaitGroup
-	for _, c := range []*soakCamera{
-		{name: "file", format: "y4m", every: true}, {name: "y4m", format: "y4m"}, {name: "mjpeg", format: "mjpeg", watched: true},
-	} {
+	cameras := []*soakCamera{{name: "file", format: "y4m", every: true}, {name: "y4m", format: "y4m"}, {name: "mjpeg", format: "mjpeg", watched: true}}
+	for _, c := range cameras {
 		c.soak = s
 		if !c.every {
 			c.permits = make(chan struct{}, soakAhead)
 			s.live = append(s.live, c)
 		}
+	}
+	for _, c := range cameras {
 		running.Go(func() { c.run(model, pool) })
 	}
 	running.Wait()
