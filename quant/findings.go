@@ -12,9 +12,9 @@ import (
 
 // A Finding says of one layer how much it loses, why, and what can be done about it.
 type Finding struct {
-	Tensor int      `json:"tensor"`
-	Name   string   `json:"name"`  // of the activation
-	Layer  string   `json:"layer"` // of the operator that makes it
+	Tensor int      `json:"tensor"` // of the file; -1 for what concerns most layers
+	Name   string   `json:"name"`   // of the activation
+	Layer  string   `json:"layer"`  // of the operator that makes it
 	Kind   string   `json:"kind"`
 	Loss   string   `json:"loss"`
 	Why    string   `json:"why"`
@@ -25,6 +25,7 @@ type Finding struct {
 const (
 	goodOwn     = 35   // dB: about what int8 rounding costs at its best; nothing to gain
 	manyClipped = 1e-4 // share of the values beyond the grid
+	tooMany     = 5e-4 // likewise, of most layers
 	farChannel  = 4    // times the median channel's reach
 	narrow      = 0.35 // of the grid, in which all but a thousandth of the values lie
 )
@@ -52,6 +53,9 @@ func Findings(m *format.Model, most int) []Finding {
 		return cmp.Or(cmp.Compare(b.Share, a.Share), cmp.Compare(a.Own, b.Own))
 	})
 	var out []Finding
+	if f, ok := x.method(list); ok && most > 0 {
+		out = append(out, f)
+	}
 	for _, a := range list {
 		if len(out) == most {
 			break
@@ -111,6 +115,21 @@ type explainer struct {
 	by          []int
 	activations map[int]*format.ActivationQuality
 	weights     map[int]*format.WeightQuality
+}
+
+// method blames the calibration where most layers clip: then it is no use to treat one after the other.
+func (x *explainer) method(list []*format.ActivationQuality) (f Finding, ok bool) {
+	clip := 0
+	for _, a := range list {
+		if a.Low+a.High > tooMany && !a.Cut {
+			clip++
+		}
+	}
+	if 2*clip < len(list) || clip < 3 {
+		return f, false
+	}
+	return Finding{Tensor: -1, Layer: "most layers", Loss: fmt.Sprintf("%d of %d activations are clipped", clip, len(list)),
+		Why: "the calibration method cuts off more of the large values than they can spare", Try: []string{"--method min-max", "--method percentile:99.999"}}, true
 }
 
 // power turns decibels of a ratio into the noise of a signal of 1.

@@ -86,15 +86,24 @@ func TestFindings(t *testing.T) {
 			}
 			o.Ranges = append(o.Ranges, Rule{"wide", r})
 		}, 6},
+		"all clipped": {outlier(1), Options{Range: Range{Method: Percentile, Percentile: 97}}, "most layers", "calibration method", func(o *Options, f Finding) {
+			var err error
+			if o.Range, err = ParseRange(strings.TrimPrefix(f.Try[0], "--method ")); err != nil {
+				t.Fatal(err)
+			}
+		}, 6},
 		"spread": {outlier(2.5), Options{}, "side", "256 steps are too few", int16, 3},
 	} {
-		_, before, f := explained(t, c.m, imgs, c.o, c.layer)
+		model, before, f := explained(t, c.m, imgs, c.o, c.layer)
 		if !strings.Contains(f.Why, c.why) {
 			t.Errorf("%s: %s", name, f.Why)
 			continue
 		}
 		o := c.o
 		c.do(&o, f)
+		if before := Findings(model, 1)[0].Tensor; (before < 0) != (name == "all clipped") {
+			t.Errorf("%s: the first finding is about tensor %d", name, before)
+		}
 		q, rep, err := Quantize(t.Context(), c.m, memory(imgs), o)
 		if err != nil {
 			t.Fatal(err)
@@ -103,7 +112,11 @@ func TestFindings(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if a, b := own(before, c.layer), own(after, c.layer); !(b > a+c.gain) {
+		layer := c.layer
+		if f.Tensor < 0 {
+			layer = "last"
+		}
+		if a, b := own(before, layer), own(after, layer); !(b > a+c.gain) {
 			t.Errorf("%s: %v turns %.1f dB into %.1f", name, f.Try, a, b)
 		}
 	}

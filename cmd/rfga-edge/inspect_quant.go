@@ -117,7 +117,11 @@ func (d *quantDescription) print(out io.Writer) error {
 		if i == 0 {
 			fmt.Fprint(&b, "\nWhich layers, why, and what to try with convert\n")
 		}
-		fmt.Fprintf(&b, "%d. %s (%s): %s; %s.\n", i+1, printable(f.Layer), f.Kind, f.Loss, f.Why)
+		where := printable(f.Layer)
+		if f.Kind != "" {
+			where += " (" + f.Kind + ")"
+		}
+		fmt.Fprintf(&b, "%d. %s: %s; %s.\n", i+1, where, f.Loss, f.Why)
 		if len(f.Try) > 0 {
 			fmt.Fprintf(&b, "   %s\n", printable(strings.Join(f.Try, "   or   ")))
 		}

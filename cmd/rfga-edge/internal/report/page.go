@@ -140,7 +140,13 @@ func (p *Page) findings(w *writer) {
 	}
 	w.put("<ol class=\"findings\">\n")
 	for _, f := range list {
-		w.put("<li class=\"card\"><h3><a href=\"#t%d\">%s</a> <span class=\"dim small\">%s</span></h3><p>%s.</p><p>%s.</p>", f.Tensor, f.Layer, f.Kind, sentence(f.Loss), sentence(f.Why))
+		w.put("<li class=\"card\"><h3>")
+		if f.Tensor >= 0 {
+			w.put("<a href=\"#t%d\">%s</a> <span class=\"dim small\">%s</span>", f.Tensor, f.Layer, f.Kind)
+		} else {
+			w.put("%s", sentence(f.Layer))
+		}
+		w.put("</h3><p>%s.</p><p>%s.</p>", sentence(f.Loss), sentence(f.Why))
 		if len(f.Try) > 0 {
 			w.put("<div class=\"try\"><span class=\"dim small\">Convert again with</span>")
 			for i, t := range f.Try {
