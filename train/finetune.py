@@ -14,6 +14,7 @@ import lite0
 SIZE = 224   # of a crop, and of the evaluation's input
 LARGER = 256  # what the crops are taken from
 BATCH = 16
+FRESH = 1e-3  # learning rate of the layers that are new: RFGA and the classifier
 
 
 def read_ids(meta):
@@ -55,11 +56,11 @@ def batches(pixels, epoch, seed):
 
 
 def train(net, pixels, labels, epochs, rate, seed, log=print):
-    """AdamW, a short warm-up, then a cosine to zero. New layers learn ten times as fast as pretrained ones. Batches are as
-    many as the images fill; what is left over waits for another epoch's order."""
+    """AdamW, a short warm-up, then a cosine to zero; rate is that of the pretrained layers. Batches are as many as the images
+    fill; what is left over waits for another epoch's order."""
     fresh = [p for name, p in net.named_parameters() if name.startswith(("rfga", "_fc"))]
     old = [p for name, p in net.named_parameters() if not name.startswith(("rfga", "_fc"))]
-    opt = torch.optim.AdamW([{"params": old, "lr": rate}, {"params": fresh, "lr": 10 * rate}], weight_decay=1e-2)
+    opt = torch.optim.AdamW([{"params": old, "lr": rate}, {"params": fresh, "lr": FRESH}], weight_decay=1e-2)
     steps = epochs * (len(labels) // BATCH)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         opt, lambda s: min(1, (s + 1) / (0.05 * steps + 1)) * (1 + np.cos(np.pi * min(1, s / steps))) / 2)

@@ -4,7 +4,7 @@
 
 DATA is what get_data.sh made. The network is EfficientNet-Lite0 at stride 16 with a classifier of 30 classes, fine-tuned end
 to end on composites (composites.py), once as it is (CAM) and once with RFGA in front of its head. For either, the learning
-rate is the one of --rates with the best MaxBoxAcc on the validation images, by the first seed; the threshold is the best one
+rate of the pretrained layers is the one of --rates with the best MaxBoxAcc on the validation images, by the first seed; the threshold is the best one
 there, for each network. Everything is measured by `rfga-edge eval` on the converted checkpoints: `convert` reads what this
 writes. OUT/table.md has the table: mean and deviation over the seeds, on the test composites and on the photographs.
 
@@ -142,7 +142,7 @@ def main():
     p.add_argument("--test", type=int, default=34)
     p.add_argument("--epochs", type=int, default=3)
     p.add_argument("--seeds", type=int, default=3)
-    p.add_argument("--rates", type=float, nargs="+", default=[3e-5, 1e-4, 3e-4])
+    p.add_argument("--rates", type=float, nargs="+", default=[1e-5, 3e-5, 1e-4], help="tried for the pretrained layers")
     p.add_argument("--data-seed", type=int, default=0)
     p.add_argument("--step", type=float, default=0.001, help="between thresholds")
     p.add_argument("--threads", type=int, default=1)
