@@ -57,8 +57,16 @@ recipe: build ## train CAM and RFGA alike and compare them, the table goes to OU
 	PYTHON=$(TORCH) sh train/get_data.sh $(or $(DATA),$(error DATA=dir is missing))
 	$(TORCH) train/recipe.py $(DATA) $(or $(OUT),$(error OUT=dir is missing)) $(RECIPE_FLAGS)
 
-default-model: build ## rebuild defaultmodel/default.rfga from its published weights
-	sh defaultmodel/build/build.sh
+default-model: build ## train, quantize and check defaultmodel/default.rfga; UPDATE=1 takes a new one over: make default-model [WORK=dir]
+	TORCH=$(TORCH) sh defaultmodel/build/build.sh $(WORK)
+
+pictures: build ## draw the README's pictures again, testdata/*.jpg
+	dir=$$(mktemp -d) && ./rfga-edge localize --overlay $$dir --attention $$dir testdata/photos && $(TORCH) testdata/pictures.py $$dir && rm -r $$dir
+
+model-card: build ## measure the built-in model beside its float form and plain CAM; tables into its card and README.md: make model-card DATA=dir WORK=dir
+	PYTHON=$(TORCH) sh train/get_data.sh $(or $(DATA),$(error DATA=dir is missing))
+	TORCH=$(TORCH) sh defaultmodel/build/build.sh $(or $(WORK),$(error WORK=dir is missing))
+	$(TORCH) defaultmodel/build/measure.py $(DATA) $(WORK)
 
 peers-setup: ## install other runtimes and make the models to compare with: make peers-setup PEERS=DIR [ALL=1]
 	sh cmd/rfga-edge/peers/setup.sh $(or $(PEERS),$(error PEERS=DIR is missing)) $(if $(ALL),all)

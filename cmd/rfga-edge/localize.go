@@ -29,7 +29,9 @@ type localizeCmd struct {
 func (*localizeCmd) Help() string {
 	return `For each image one line: name, class, probability, and the box as [x0,y0,x1,y1] in the image's pixels, x1 and y1 not included. With several classes or boxes they follow on the same line.
 
-JPEG (turned as its EXIF data say), PNG, WebP, GIF (first frame) and BMP. An image that cannot be read gives an error and the others go on; the exit code is then 4, or 5 if a file could not be opened at all.`
+JPEG (turned as its EXIF data say), PNG, WebP, GIF (first frame) and BMP. An image that cannot be read gives an error and the others go on; the exit code is then 4, or 5 if a file could not be opened at all.
+
+The model that is built in knows the 1000 classes of ImageNet: animals, plants, food, vehicles, tools and other things; no people. It names one class for the whole picture, best where one object fills much of it, and draws its box from a map of 10x10, so boxes are coarse. defaultmodel/MODEL_CARD.md has its data, licences and accuracy; --attention needs a model with RFGA, as it is.`
 }
 
 func (c *localizeCmd) Run(e *env) error {
