@@ -51,29 +51,38 @@ func S32U8RequantSIMD128(dst *byte, ldd int, c *int32, ldc int, rows int, n int,
 //go:noescape
 func S32U8RequantAddSIMD128(dst *byte, ldd int, c *int32, ldc int, rows int, n int, bias *int32, mult *float32, res *byte, ldr int, p *Requant)
 
-// U8S16Depthwise16c1SIMD128 is, for i < pixels, j < n:
+// S8S16Depthwise16c1SIMD128 is, for i < pixels, j < n:
 //
-//	acc := sum over t < taps of int32(a[step*i+off[t]+j]) * weight(t, j)
+//	acc := sum over t < taps of int32(int8(a[step*i+off[t]+j])) * weight(t, j)
 //	dst[ldd*i+j] = S32U8Requant of acc, with bias(j), mult(j) and res[ldr*i+j]
 //
-// Weights are 16-bit, [n/16][taps][16].
+// Weights are 16-bit, [n/16][taps][16], from -127 to 127. a is values, signed bytes.
 // Channels are in their natural order.
 // It reads up to 64 bytes behind channel n-1 and writes n bytes a pixel.
 //
 //go:noescape
-func U8S16Depthwise16c1SIMD128(dst *byte, ldd int, a *byte, step int, pixels int, off *int, taps int, w *byte, n int, bias *int32, mult *float32, res *byte, ldr int, p *Requant)
+func S8S16Depthwise16c1SIMD128(dst *byte, ldd int, a *byte, step int, pixels int, off *int, taps int, w *byte, n int, bias *int32, mult *float32, res *byte, ldr int, p *Requant)
 
-// U8S16DepthwiseAdd16c1SIMD128 is, for i < pixels, j < n:
+// S8S16DepthwiseAdd16c1SIMD128 is, for i < pixels, j < n:
 //
-//	acc := sum over t < taps of int32(a[step*i+off[t]+j]) * weight(t, j)
+//	acc := sum over t < taps of int32(int8(a[step*i+off[t]+j])) * weight(t, j)
 //	dst[ldd*i+j] = S32U8RequantAdd of acc, with bias(j), mult(j) and res[ldr*i+j]
 //
-// Weights are 16-bit, [n/16][taps][16].
+// Weights are 16-bit, [n/16][taps][16], from -127 to 127. a is values, signed bytes.
 // Channels are in their natural order.
 // It reads up to 64 bytes behind channel n-1 and writes n bytes a pixel.
 //
 //go:noescape
-func U8S16DepthwiseAdd16c1SIMD128(dst *byte, ldd int, a *byte, step int, pixels int, off *int, taps int, w *byte, n int, bias *int32, mult *float32, res *byte, ldr int, p *Requant)
+func S8S16DepthwiseAdd16c1SIMD128(dst *byte, ldd int, a *byte, step int, pixels int, off *int, taps int, w *byte, n int, bias *int32, mult *float32, res *byte, ldr int, p *Requant)
+
+// U8S8FlipSIMD128 is
+//
+//	dst[i] = src[i] ^ 0x80, i < n
+//
+// It reads and writes up to 63 elements behind the n. dst may be src.
+//
+//go:noescape
+func U8S8FlipSIMD128(dst *byte, src *byte, n int)
 
 // S16S16Gemm12x8c8SIMD128 is a 12x8 tile: for i < 12, j < 8:
 //

@@ -17,12 +17,11 @@ var archRequantizers = []Requantizer{
 }
 
 var archDepthwises = []Depthwise{
-	{"u8s16_depthwise_16c1_simd128", SIMD128, 16, 1, U8, S16, nil, false, 3, asm.U8S16Depthwise16c1SIMD128},
-	{"u8s16_depthwiseadd_16c1_simd128", SIMD128, 16, 1, U8, S16, nil, true, 3, asm.U8S16DepthwiseAdd16c1SIMD128},
+	{"s8s16_depthwise_16c1_simd128", SIMD128, 16, 1, S8, S16, nil, false, 3, asm.S8S16Depthwise16c1SIMD128},
+	{"s8s16_depthwiseadd_16c1_simd128", SIMD128, 16, 1, S8, S16, nil, true, 3, asm.S8S16DepthwiseAdd16c1SIMD128},
 }
 
-// No kernel of this architecture reads anything but stored bytes.
-var (
-	archWideners []Widener
-	archFlippers []Flipper
-)
+// No kernel of this architecture reads 16-bit integers.
+var archWideners []Widener
+
+var archFlippers = []Flipper{{"u8s8_flip_simd128", SIMD128, 16, asm.U8S8FlipSIMD128}}

@@ -17,6 +17,7 @@ var wasmFiles = []file[*wasm]{
 	gemmWASM(),
 	requantWASM(),
 	depthwiseWASM(),
+	flipWASM(),
 	gemm16WASM(),
 	winoInputWASM(),
 	winoFilterWASM(),

@@ -4,8 +4,8 @@
 
 #include "textflag.h"
 
-// func U8S16Depthwise16c1SIMD128(dst *byte, ldd int, a *byte, step int, pixels int, off *int, taps int, w *byte, n int, bias *int32, mult *float32, res *byte, ldr int, p *Requant)
-TEXT ·U8S16Depthwise16c1SIMD128(SB), NOSPLIT, $0-112
+// func S8S16Depthwise16c1SIMD128(dst *byte, ldd int, a *byte, step int, pixels int, off *int, taps int, w *byte, n int, bias *int32, mult *float32, res *byte, ldr int, p *Requant)
+TEXT ·S8S16Depthwise16c1SIMD128(SB), NOSPLIT, $0-112
 	MOVD p+104(FP), R0
 	Get R0
 	I32WrapI64
@@ -56,7 +56,95 @@ TEXT ·U8S16Depthwise16c1SIMD128(SB), NOSPLIT, $0-112
 			Set V12
 			MOVD off+40(FP), R8
 			MOVD taps+48(FP), R9
-			Loop
+			Get R9
+			I64Const $2
+			I64GeS
+			If
+				Loop
+					Get R10
+					Get R8
+					I32WrapI64
+					I64Load $0
+					I64Add
+					I32WrapI64
+					V128Load $0
+					Set V13
+					Get R10
+					Get R8
+					I32WrapI64
+					I64Load $8
+					I64Add
+					I32WrapI64
+					V128Load $0
+					Set V15
+					Get R5
+					I32WrapI64
+					Set PC_B
+					Get V13
+					I16x8ExtendHighI8x16S
+					Get PC_B
+					V128Load $16
+					I16x8Mul
+					Get V15
+					I16x8ExtendHighI8x16S
+					Get PC_B
+					V128Load $48
+					I16x8Mul
+					I16x8Add
+					Set V14
+					Get V11
+					Get V14
+					I32x4ExtendLowI16x8S
+					I32x4Add
+					Set V11
+					Get V12
+					Get V14
+					I32x4ExtendHighI16x8S
+					I32x4Add
+					Set V12
+					Get V13
+					I16x8ExtendLowI8x16S
+					Get PC_B
+					V128Load $0
+					I16x8Mul
+					Get V15
+					I16x8ExtendLowI8x16S
+					Get PC_B
+					V128Load $32
+					I16x8Mul
+					I16x8Add
+					Set V14
+					Get V9
+					Get V14
+					I32x4ExtendLowI16x8S
+					I32x4Add
+					Set V9
+					Get V10
+					Get V14
+					I32x4ExtendHighI16x8S
+					I32x4Add
+					Set V10
+					Get R5
+					I64Const $64
+					I64Add
+					Set R5
+					Get R8
+					I64Const $16
+					I64Add
+					Set R8
+					Get R9
+					I64Const $2
+					I64Sub
+					Tee R9
+					I64Const $1
+					I64GtS
+					BrIf $0
+				End
+			End
+			Get R9
+			I64Const $0
+			I64Ne
+			If
 				Get R10
 				Get R8
 				I32WrapI64
@@ -69,7 +157,7 @@ TEXT ·U8S16Depthwise16c1SIMD128(SB), NOSPLIT, $0-112
 				I32WrapI64
 				Set PC_B
 				Get V13
-				I16x8ExtendHighI8x16U
+				I16x8ExtendHighI8x16S
 				Get PC_B
 				V128Load $16
 				I16x8Mul
@@ -85,7 +173,7 @@ TEXT ·U8S16Depthwise16c1SIMD128(SB), NOSPLIT, $0-112
 				I32x4Add
 				Set V12
 				Get V13
-				I16x8ExtendLowI8x16U
+				I16x8ExtendLowI8x16S
 				Get PC_B
 				V128Load $0
 				I16x8Mul
@@ -100,21 +188,10 @@ TEXT ·U8S16Depthwise16c1SIMD128(SB), NOSPLIT, $0-112
 				I32x4ExtendHighI16x8S
 				I32x4Add
 				Set V10
-				Get R8
-				I64Const $8
-				I64Add
-				Set R8
 				Get R5
 				I64Const $32
 				I64Add
 				Set R5
-				Get R9
-				I64Const $1
-				I64Sub
-				Tee R9
-				I64Const $0
-				I64GtS
-				BrIf $0
 			End
 			Get V9
 			F32x4ConvertI32x4S
@@ -317,8 +394,8 @@ TEXT ·U8S16Depthwise16c1SIMD128(SB), NOSPLIT, $0-112
 	End
 	RET
 
-// func U8S16DepthwiseAdd16c1SIMD128(dst *byte, ldd int, a *byte, step int, pixels int, off *int, taps int, w *byte, n int, bias *int32, mult *float32, res *byte, ldr int, p *Requant)
-TEXT ·U8S16DepthwiseAdd16c1SIMD128(SB), NOSPLIT, $0-112
+// func S8S16DepthwiseAdd16c1SIMD128(dst *byte, ldd int, a *byte, step int, pixels int, off *int, taps int, w *byte, n int, bias *int32, mult *float32, res *byte, ldr int, p *Requant)
+TEXT ·S8S16DepthwiseAdd16c1SIMD128(SB), NOSPLIT, $0-112
 	MOVD p+104(FP), R0
 	Get R0
 	I32WrapI64
@@ -399,7 +476,95 @@ TEXT ·U8S16DepthwiseAdd16c1SIMD128(SB), NOSPLIT, $0-112
 			Set V12
 			MOVD off+40(FP), R8
 			MOVD taps+48(FP), R9
-			Loop
+			Get R9
+			I64Const $2
+			I64GeS
+			If
+				Loop
+					Get R10
+					Get R8
+					I32WrapI64
+					I64Load $0
+					I64Add
+					I32WrapI64
+					V128Load $0
+					Set V13
+					Get R10
+					Get R8
+					I32WrapI64
+					I64Load $8
+					I64Add
+					I32WrapI64
+					V128Load $0
+					Set V15
+					Get R5
+					I32WrapI64
+					Set PC_B
+					Get V13
+					I16x8ExtendHighI8x16S
+					Get PC_B
+					V128Load $16
+					I16x8Mul
+					Get V15
+					I16x8ExtendHighI8x16S
+					Get PC_B
+					V128Load $48
+					I16x8Mul
+					I16x8Add
+					Set V14
+					Get V11
+					Get V14
+					I32x4ExtendLowI16x8S
+					I32x4Add
+					Set V11
+					Get V12
+					Get V14
+					I32x4ExtendHighI16x8S
+					I32x4Add
+					Set V12
+					Get V13
+					I16x8ExtendLowI8x16S
+					Get PC_B
+					V128Load $0
+					I16x8Mul
+					Get V15
+					I16x8ExtendLowI8x16S
+					Get PC_B
+					V128Load $32
+					I16x8Mul
+					I16x8Add
+					Set V14
+					Get V9
+					Get V14
+					I32x4ExtendLowI16x8S
+					I32x4Add
+					Set V9
+					Get V10
+					Get V14
+					I32x4ExtendHighI16x8S
+					I32x4Add
+					Set V10
+					Get R5
+					I64Const $64
+					I64Add
+					Set R5
+					Get R8
+					I64Const $16
+					I64Add
+					Set R8
+					Get R9
+					I64Const $2
+					I64Sub
+					Tee R9
+					I64Const $1
+					I64GtS
+					BrIf $0
+				End
+			End
+			Get R9
+			I64Const $0
+			I64Ne
+			If
 				Get R10
 				Get R8
 				I32WrapI64
@@ -412,7 +577,7 @@ TEXT ·U8S16DepthwiseAdd16c1SIMD128(SB), NOSPLIT, $0-112
 				I32WrapI64
 				Set PC_B
 				Get V13
-				I16x8ExtendHighI8x16U
+				I16x8ExtendHighI8x16S
 				Get PC_B
 				V128Load $16
 				I16x8Mul
@@ -428,7 +593,7 @@ TEXT ·U8S16DepthwiseAdd16c1SIMD128(SB), NOSPLIT, $0-112
 				I32x4Add
 				Set V12
 				Get V13
-				I16x8ExtendLowI8x16U
+				I16x8ExtendLowI8x16S
 				Get PC_B
 				V128Load $0
 				I16x8Mul
@@ -443,21 +608,10 @@ TEXT ·U8S16DepthwiseAdd16c1SIMD128(SB), NOSPLIT, $0-112
 				I32x4ExtendHighI16x8S
 				I32x4Add
 				Set V10
-				Get R8
-				I64Const $8
-				I64Add
-				Set R8
 				Get R5
 				I64Const $32
 				I64Add
 				Set R5
-				Get R9
-				I64Const $1
-				I64Sub
-				Tee R9
-				I64Const $0
-				I64GtS
-				BrIf $0
 			End
 			Get R12
 			I32WrapI64
