@@ -13,7 +13,8 @@ import (
 // are gathered, weights read as they are stored, and kernels that sum a pass in halves.
 
 // halfTerms is the length of a pass: its sum is rounded to 11 bits at every term, where float32 takes over from pass to
-// pass. Shorter ones are more exact; at 64 terms, passing on costs about a tenth of the time.
+// pass. Shorter ones are more exact; at 64 terms, passing on adds 64 vector
+// instructions to the 1024 of a tile of 8x16.
 const halfTerms = 64
 
 // newConvF16 returns nil where nobody asked, the CPU has no arithmetic in half precision, or a weight is too large for it.
