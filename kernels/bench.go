@@ -27,7 +27,7 @@ const benchWork = 32 << 20
 
 // BenchOps lists the operations that Benches knows, as KernelInfo names them.
 var BenchOps = []string{"gemm", "gemmf32", "gemmf16", "depthwise", "depthwisef32", "winograd", "winogradf32", "requant", "widen", "flip", "expand", "narrow",
-	"sum", "max", "rescale", "add", "mul", "attend", "scan", "spread", "depthwisei16", "requanti16", "addi16",
+	"sum", "max", "rescale", "add", "mul", "attend", "scan", "spread", "sha256", "depthwisei16", "requanti16", "addi16",
 	"blend", "unzip", "reduce", "color", "maxpoolf32", "avgpoolf32", "map", "sums", "dot", "attendf32"}
 
 // Benches returns every kernel of an operation that this CPU can run and that fits the shape.

@@ -97,6 +97,12 @@ func (b *benches) rows(op string, s BenchShape) {
 		p := benchRequant()
 		kind := map[string][]Row[binaryFunc]{"add": adders, "mul": mulers}[op]
 		benchRows(b, kind, n, func(f binaryFunc) { f(&z[0], &x[0], &y[0], n, p) })
+	case "sha256":
+		x := filled[byte](2 * ceilDiv(s.K*s.N, sha256Block) * sha256Block)
+		benchRows(b, sha256Pairs, len(x), func(f sha256PairFunc) {
+			var state [16]uint32
+			f(&state[0], &x[0], &x[len(x)/2], len(x)/2/sha256Block, &sha256Constants[0])
+		})
 	case "scan":
 		k := ceilDiv(s.K, scanBlock) * scanBlock
 		w := filled[int8](k * s.N)

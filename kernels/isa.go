@@ -23,6 +23,7 @@ const (
 	FMA                        // amd64: fused multiply-add on 256-bit registers
 	F16C                       // amd64: conversion from half precision, likewise
 	FP16                       // arm64: arithmetic in half precision (FEAT_FP16)
+	SHA                        // amd64: instructions for SHA-256
 )
 
 // Portable is the ISA of kernels written in Go.
@@ -47,6 +48,7 @@ var isaTable = []struct {
 	{FMA, "fma", AVX2},
 	{F16C, "f16c", FMA},
 	{FP16, "fp16", NEON},
+	{SHA, "sha", SSE41},
 }
 
 // String joins the names of the extensions in s with "+"; the empty set is "portable".

@@ -21,6 +21,7 @@ func detectISA() ISA {
 		{AVXVNNI, x.HasAVXVNNI},
 		{FMA, x.HasFMA},
 		{F16C, x.HasF16C},
+		{SHA, cpuid.CPU.Has(cpuid.SHA)},
 	} {
 		if f.has {
 			s |= f.isa

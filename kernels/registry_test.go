@@ -106,7 +106,7 @@ func TestInstructionsFitGuard(t *testing.T) {
 	if len(archGEMMs) == 0 || runtime.GOARCH != "amd64" || len(files) == 0 {
 		t.Skip("no amd64 assembly in this build")
 	}
-	provides := map[string]ISA{"SSE": 0, "MMX+": 0, "SSE2": 0, "SSSE3": SSE41, "SSE4.1": SSE41, "AVXVNNI": AVXVNNI, "AVX": AVX2, "AVX2": AVX2, "FMA3": FMA, "F16C": F16C,
+	provides := map[string]ISA{"SSE": 0, "MMX+": 0, "SSE2": 0, "SSSE3": SSE41, "SSE4.1": SSE41, "AVXVNNI": AVXVNNI, "AVX": AVX2, "AVX2": AVX2, "FMA3": FMA, "F16C": F16C, "SHA": SHA,
 		"AVX512F": AVX512, "AVX512BW": AVX512, "AVX512DQ": AVX512, "AVX512VL": AVX512, "AVX512VNNI": AVX512VNNI}
 	guards := map[string]ISA{}
 	for _, k := range Registry() {

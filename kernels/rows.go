@@ -60,6 +60,7 @@ func eachRow(add func(op, name string, isa ISA)) {
 	listRows("depthwisei16", depthwises16, add)
 	listRows("requanti16", requantizers16, add)
 	listRows("addi16", adders16, add)
+	listRows("sha256", sha256Pairs, add)
 }
 
 func listRows[F any](op string, rows []Row[F], add func(op, name string, isa ISA)) {

@@ -38,6 +38,7 @@ func SelfTest(report func(kernel string, err error)) (digest string, err error) 
 		}
 	}
 	selfTestRows(tell)
+	selfTestSHA256(tell)
 	selfTestPixels(tell)
 	selfTestFloat(tell)
 	selfTestWinograd(tell)

@@ -5,8 +5,11 @@ import (
 	"io"
 	"sync"
 
+	"github.com/rfga-edge/rfga-edge/kernels"
 	"github.com/rfga-edge/rfga-edge/runtime/format"
 )
+
+func init() { format.SumPair = kernels.SHA256Pair() }
 
 // Model is a loaded network: the file's contents and the plan. It is read-only, safe for concurrent use, and shared by any
 // number of sessions.

@@ -65,6 +65,7 @@ var amd64Files = []asmFile{
 	winoF32(floatAVX2),
 	winoF32Four(floatAVX512),
 	winoF32Four(floatAVX2),
+	sha256Pair(),
 	miscF32(floatAVX512),
 	miscF32(floatAVX2),
 	peakAVX512VNNI(),

@@ -352,6 +352,7 @@ func classicLayers() layerList {
 	l.add("attend", 784, 1, 2048, "")
 	l.add("scan", 1, 2304, 256, "")
 	l.add("spread", 1, 2304, 256, "")
+	l.add("sha256", 1, 2304, 256, "")
 	l.add("attendf32", 784, 1, 2048, "")
 	l.add("sums", 784, 1, 2048, "")
 	l.add("dot", 1000, 1, 2048, "")

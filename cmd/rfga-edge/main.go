@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"reflect"
 	"runtime/debug"
 	"strings"
 	"syscall"
@@ -44,6 +45,18 @@ type env struct {
 	err io.Writer
 }
 
+// grammar is the command line's, or if args begin with a verb, that verb's alone: to build it for all of them takes as long as some
+// models take to run.
+func grammar(args []string) (verbs any, one kong.Option) {
+	all := reflect.TypeFor[cli]()
+	for i := range all.NumField() {
+		if f := all.Field(i); len(args) > 0 && args[0] == strings.ToLower(f.Name) {
+			return &struct{}{}, kong.DynamicCommand(args[0], f.Tag.Get("help"), "", reflect.New(f.Type).Interface())
+		}
+	}
+	return &cli{}, kong.OptionFunc(func(*kong.Kong) error { return nil })
+}
+
 // panicsEscape lets tests see a bug's stack instead of an exit code.
 var panicsEscape = false
 
@@ -63,7 +76,8 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
 
 	exited := -1
-	parser, err := kong.New(&cli{}, kong.Name("rfga-edge"),
+	verbs, one := grammar(args)
+	parser, err := kong.New(verbs, one, kong.Name("rfga-edge"),
 		kong.Description("Weakly supervised object localization: a photo in, a box out.\n\n"+
 			"Exit codes: 0 ok, 2 usage, 3 bad model, 4 bad input, 5 I/O, 130 interrupted."),
 		kong.Vars{"topk": "1", "formats": pixelFormats(), "ops": strings.Join(kernels.BenchOps, ", ")},

@@ -16,6 +16,10 @@ const (
 	treeFrom  = 8 << 20 // bytes of a file from which the writer sets the flag
 )
 
+// SumPair returns the SHA-256 of two messages of one length, in less time than one after the other takes. Package runtime sets it,
+// before any file is opened, where the CPU has instructions for it; otherwise it is nil.
+var SumPair func(a, b []byte) (x, y [sha256.Size]byte)
+
 func digestString(sum [sha256.Size]byte) string { return "sha256:" + hex.EncodeToString(sum[:]) }
 
 // pieces is how many digests a tree has.
@@ -46,19 +50,31 @@ func newHasher(file []byte) *hasher {
 
 // work hashes until there is nothing left to begin with.
 func (h *hasher) work() {
+	const step = 2
 	for {
-		i := int(h.next.Add(1)) - 1
+		i := int(h.next.Add(step)) - step
 		if i >= len(h.sums) {
 			return
 		}
-		if h.tree {
-			b := h.file[headerSize+i*pieceSize:]
-			h.sums[i] = sha256.Sum256(b[:min(len(b), pieceSize)])
-		} else {
+		n := min(step, len(h.sums)-i)
+		switch first := h.piece(i); {
+		case !h.tree:
 			h.sums[i] = plainDigest(h.file)
+		case n == step && SumPair != nil && len(h.piece(i+1)) == pieceSize:
+			h.sums[i], h.sums[i+1] = SumPair(first, h.piece(i+1))
+		default:
+			for j := range n {
+				h.sums[i+j] = sha256.Sum256(h.piece(i + j))
+			}
 		}
-		h.left.Done()
+		h.left.Add(-n)
 	}
+}
+
+// piece is the part of a tree's file that has digest i.
+func (h *hasher) piece(i int) []byte {
+	b := h.file[headerSize+i*pieceSize:]
+	return b[:min(len(b), pieceSize)]
 }
 
 // background begins with the work, on other processors if there are any.

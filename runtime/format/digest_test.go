@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"sync/atomic"
 	"testing"
 )
 
@@ -29,6 +30,20 @@ func treeOf(file []byte) []byte {
 }
 
 func TestTreeDigest(t *testing.T) {
+	t.Run("one by one", testTreeDigest)
+	var pairs atomic.Int32
+	SumPair = func(a, b []byte) (x, y [sha256.Size]byte) {
+		pairs.Add(1)
+		return sha256.Sum256(a), sha256.Sum256(b)
+	}
+	defer func() { SumPair = nil }()
+	t.Run("two at once", testTreeDigest)
+	if pairs.Load() == 0 {
+		t.Error("SumPair was not called")
+	}
+}
+
+func testTreeDigest(t *testing.T) {
 	m := large(t)
 	file := encoded(t, m)
 	if len(file) < treeFrom || file[offMinor] != 2 || file[offFlags]&2 == 0 {
