@@ -221,7 +221,6 @@ type outputMeter struct {
 	index   int
 	channel int // values a channel
 	a, b, c []float32
-	values  int
 }
 
 func newOutputMeters(q *format.Model) []*outputMeter {

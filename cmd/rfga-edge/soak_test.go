@@ -152,6 +152,10 @@ func (s *soak) check() {
 		return l
 	}
 	early, late := quarter(soakParts/4), quarter(soakParts-soakParts/4)
+	mix := 0.5 // how much more a frame may allocate because the cameras' shares differ, which in a short run they do a lot
+	if s.total < 100_000 {
+		mix = 2
+	}
 	for _, c := range []struct {
 		what                 string
 		early, late, allowed float64
@@ -160,8 +164,8 @@ func (s *soak) check() {
 		{"MiB of resident memory", early.rss, late.rss, 8},
 		{"live bytes", float64(early.live), float64(late.live), 6 << 20},
 		{"live objects", float64(early.objects), float64(late.objects), 4000},
-		{"allocations a frame", float64(early.mallocs), float64(late.mallocs), 0.5*float64(early.mallocs) + 1},
-		{"allocated bytes a frame", float64(early.allocated), float64(late.allocated), 0.5 * float64(early.allocated)},
+		{"allocations a frame", float64(early.mallocs), float64(late.mallocs), mix*float64(early.mallocs) + 1},
+		{"allocated bytes a frame", float64(early.allocated), float64(late.allocated), mix * float64(early.allocated)},
 	} {
 		t.Logf("%s: %.0f in the second quarter, %.0f in the last", c.what, c.early, c.late)
 		if c.late > c.early+c.allowed {
