@@ -188,24 +188,12 @@ func (g *convF32) plan(l2 int) {
 	b.size = off
 }
 
-// run computes units lo..hi-1: tiles of rows, of all columns or, with nSplit, of one panel each, panel by panel.
+// run computes units lo..hi-1 of a tiling.
 func (g *convF32) run(io *IO, lo, hi int, tmp []byte) {
-	tiles := ceilDiv(g.rows, g.tile)
-	all := g.Groups * g.panels
 	gathered := span{group: -1}
-	for u := lo; u < hi; {
-		first, t := u/tiles, u%tiles
-		end := min(tiles, t+hi-u)
-		p0, p1 := 0, all
-		if g.nSplit {
-			p0, p1 = first, first+1
-		}
-		r1 := min(end*g.tile, g.rows)
-		for r := t * g.tile; r < r1; r += g.block.rows {
-			g.blockRows(io, tmp, r, min(r+g.block.rows, r1), p0, p1, &gathered)
-		}
-		u += end - t
-	}
+	tiling{g.rows, g.tile, g.block.rows, g.Groups * g.panels, g.nSplit}.each(lo, hi, func(r0, r1, p0, p1 int) {
+		g.blockRows(io, tmp, r0, r1, p0, p1, &gathered)
+	})
 }
 
 // blockRows computes rows r0..r1-1 of panels p0..p1-1, counted over all groups.

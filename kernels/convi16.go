@@ -209,21 +209,10 @@ func splitStage(n int) Stage {
 // run is convI8.run with as many operands as there are planes.
 func (g *convI16) run(io *IO, lo, hi int, tmp []byte) {
 	m := g.planes[0]
-	tiles, all := ceilDiv(m.rows, m.tile), m.groups*m.panels
 	gathered := span{group: -1}
-	for u := lo; u < hi; {
-		first, t := u/tiles, u%tiles
-		end := min(tiles, t+hi-u)
-		p0, p1 := 0, all
-		if m.nSplit {
-			p0, p1 = first, first+1
-		}
-		r1 := min(end*m.tile, m.rows)
-		for r := t * m.tile; r < r1; r += m.block.rows {
-			g.blockRows(io, tmp, r, min(r+m.block.rows, r1), p0, p1, &gathered)
-		}
-		u += end - t
-	}
+	tiling{m.rows, m.tile, m.block.rows, m.groups * m.panels, m.nSplit}.each(lo, hi, func(r0, r1, p0, p1 int) {
+		g.blockRows(io, tmp, r0, r1, p0, p1, &gathered)
+	})
 }
 
 func (g *convI16) blockRows(io *IO, tmp []byte, r0, r1, p0, p1 int, have *span) {

@@ -75,23 +75,38 @@ func (g *convI8) plan(l2 int) {
 	b.size = off
 }
 
-// run computes units lo..hi-1: tiles of rows, of all columns or, with nSplit, of one panel each, panel by panel.
+// run computes units lo..hi-1 of a tiling.
 func (g *convI8) run(io *IO, lo, hi int, tmp []byte) {
-	tiles := ceilDiv(g.rows, g.tile)
-	all := g.groups * g.panels
 	gathered := span{group: -1}
+	tiling{g.rows, g.tile, g.block.rows, g.groups * g.panels, g.nSplit}.each(lo, hi, func(r0, r1, p0, p1 int) {
+		g.blockRows(io, tmp, r0, r1, p0, p1, &gathered)
+	})
+}
+
+// tiling says what the units of a product are: tiles of rows, of all panels of columns or, if split, of one panel each, panel by
+// panel.
+type tiling struct {
+	rows, tile int
+	block      int // rows at a time within a unit
+	panels     int // of all groups
+	split      bool
+}
+
+// each calls do for the blocks of units lo..hi-1: rows r0..r1-1 of panels p0..p1-1.
+func (t tiling) each(lo, hi int, do func(r0, r1, p0, p1 int)) {
+	tiles := ceilDiv(t.rows, t.tile)
 	for u := lo; u < hi; {
-		first, t := u/tiles, u%tiles
-		end := min(tiles, t+hi-u)
-		p0, p1 := 0, all
-		if g.nSplit {
+		first, begin := u/tiles, u%tiles
+		end := min(tiles, begin+hi-u)
+		p0, p1 := 0, t.panels
+		if t.split {
 			p0, p1 = first, first+1
 		}
-		r1 := min(end*g.tile, g.rows)
-		for r := t * g.tile; r < r1; r += g.block.rows {
-			g.blockRows(io, tmp, r, min(r+g.block.rows, r1), p0, p1, &gathered)
+		last := min(end*t.tile, t.rows)
+		for r := begin * t.tile; r < last; r += t.block {
+			do(r, min(r+t.block, last), p0, p1)
 		}
-		u += end - t
+		u += end - begin
 	}
 }
 

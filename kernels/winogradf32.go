@@ -155,31 +155,19 @@ func (g *winoF32) prepared() *Prepared {
 	return p
 }
 
-// run computes units lo..hi-1, as those of convF32: tiles by panels.
+// run computes units lo..hi-1 of a tiling.
 func (g *winoF32) run(io *IO, lo, hi int, tmp []byte) {
-	tiles := ceilDiv(g.rows, g.tile)
 	have := span{group: -1}
-	for u := lo; u < hi; {
-		first, t := u/tiles, u%tiles
-		end := min(tiles, t+hi-u)
-		p0, p1 := 0, g.panels
-		if g.nSplit {
-			p0, p1 = first, first+1
+	tiling{g.rows, g.tile, g.block.rows, g.panels, g.nSplit}.each(lo, hi, func(r0, r1, p0, p1 int) {
+		if want := (span{0, r0, r1}); have != want {
+			g.transform(io, tmp, r0, r1)
+			have = want
 		}
-		r1 := min(end*g.tile, g.rows)
-		for r := t * g.tile; r < r1; r += g.block.rows {
-			to := min(r+g.block.rows, r1)
-			if want := (span{0, r, to}); have != want {
-				g.transform(io, tmp, r, to)
-				have = want
-			}
-			for p := p0; p < p1; p++ {
-				g.multiply(tmp, to-r, p)
-				g.finish(io, tmp, r, to, p)
-			}
+		for p := p0; p < p1; p++ {
+			g.multiply(tmp, r1-r0, p)
+			g.finish(io, tmp, r0, r1, p)
 		}
-		u += end - t
-	}
+	})
 }
 
 // transform turns the inputs of tiles r0..r1-1 into rows of each place.
