@@ -112,6 +112,16 @@ func (s *Server) feedOf(r *http.Request) (*feed, error) {
 	return nil, fail(http.StatusNotFound, "there is no source %.60q; /v1/sources lists those that are", name)
 }
 
+// drawnFeed is the feed that a request names, and how its frames are wanted.
+func (s *Server) drawnFeed(r *http.Request) (*feed, part, error) {
+	f, err := s.feedOf(r)
+	if err != nil {
+		return nil, "", err
+	}
+	q := newQuery(r, "draw")
+	return f, choice(q, "draw", boxedJPEG, plainJPEG, heatJPEG), q.err
+}
+
 // noFrame is the answer where a source has given nothing yet.
 func (f *feed) noFrame() error {
 	text := fmt.Sprintf("source %s has given no frame yet: it is %s", f.source.Name, f.state)
@@ -144,14 +154,9 @@ func (s *Server) latestJSON(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) latestJPEG(w http.ResponseWriter, r *http.Request) error {
-	f, err := s.feedOf(r)
+	f, drawing, err := s.drawnFeed(r)
 	if err != nil {
 		return err
-	}
-	q := newQuery(r, "draw")
-	drawing := choice(q, "draw", boxedJPEG, plainJPEG, heatJPEG)
-	if q.err != nil {
-		return q.err
 	}
 	f.mu.Lock()
 	picture := f.make(drawing)
@@ -310,14 +315,9 @@ const boundary = "rfga-edge-frame"
 
 // mjpeg sends frames as browsers, go2rtc and ffmpeg take them.
 func (s *Server) mjpeg(w http.ResponseWriter, r *http.Request) error {
-	f, err := s.feedOf(r)
+	f, drawing, err := s.drawnFeed(r)
 	if err != nil {
 		return err
-	}
-	q := newQuery(r, "draw")
-	drawing := choice(q, "draw", boxedJPEG, plainJPEG, heatJPEG)
-	if q.err != nil {
-		return q.err
 	}
 	c, err := s.subscribe(f, w, r, "multipart/x-mixed-replace; boundary="+boundary)
 	if err != nil {

@@ -103,9 +103,6 @@ func (s *Set) Item(i int) (*Item, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(lines) == 0 {
-		return nil, s.localizations.lacks(id)
-	}
 	if s.HasMasks() {
 		it.masks = lines
 		return it, nil
@@ -120,10 +117,6 @@ func (s *Set) Item(i int) (*Item, error) {
 	return it, nil
 }
 
-func (t *table) lacks(id string) error {
-	return fmt.Errorf("%s: no line for image %s, which image_ids.txt lists", t.path, id)
-}
-
 func (s *Set) class(it *Item) error {
 	if s.labels == nil {
 		return nil
@@ -131,9 +124,6 @@ func (s *Set) class(it *Item) error {
 	lines, err := s.labels.find(it.ID)
 	if err != nil {
 		return err
-	}
-	if len(lines) == 0 {
-		return s.labels.lacks(it.ID)
 	}
 	if it.Class, err = strconv.Atoi(lines[0][0]); err != nil || it.Class < NoClass {
 		return fmt.Errorf("%s: %s: %q is no class: a number from 0, or -1 where none fits", s.labels.path, it.ID, lines[0][0])
@@ -148,9 +138,6 @@ func (s *Set) size(it *Item) error {
 	lines, err := s.sizes.find(it.ID)
 	if err != nil {
 		return err
-	}
-	if len(lines) == 0 {
-		return s.sizes.lacks(it.ID)
 	}
 	for i, v := range []*int{&it.Width, &it.Height} {
 		if *v, err = strconv.Atoi(lines[0][i]); err != nil || *v < 1 || *v > 1<<24 {

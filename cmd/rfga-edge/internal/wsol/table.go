@@ -76,11 +76,8 @@ func (t *table) split(line string) (key string, fields []string, ok bool) {
 	return line, fields, line != ""
 }
 
-// find returns the fields of every line of a key, in the file's order.
+// find returns the fields of every line of a key, in the file's order; a key without a line is an error.
 func (t *table) find(key string) ([][]string, error) {
-	if t == nil {
-		return nil, nil
-	}
 	h := maphash.String(t.seed, key)
 	i, _ := slices.BinarySearchFunc(t.lines, h, func(l lineRef, h uint64) int { return cmp.Compare(l.hash, h) })
 	var found [][]string
@@ -92,6 +89,9 @@ func (t *table) find(key string) ([][]string, error) {
 		if k, fields, ok := t.split(line); ok && k == key {
 			found = append(found, fields)
 		}
+	}
+	if found == nil {
+		return nil, fmt.Errorf("%s: no line for image %s, which image_ids.txt lists", t.path, key)
 	}
 	return found, nil
 }
