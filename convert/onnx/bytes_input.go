@@ -20,6 +20,11 @@ func (im *importer) byteInput(g *graph, in valueInfo) error {
 	for i, n := range g.nodes {
 		at := slices.IndexFunc(n.in, func(s string) bool { return names[s] })
 		if at < 0 {
+			inside := false
+			n.reads(func(s string) { inside = inside || names[s] })
+			if inside {
+				return fail(n)
+			}
 			continue
 		}
 		switch {
@@ -73,7 +78,7 @@ func (im *importer) normalise(mean, std float64) {
 // gridOf reads the scale and zero point with which n takes its first input.
 func (im *importer) gridOf(n *protoNode) (scale, zero float64, err error) {
 	one := func(name string) (*tensor, error) {
-		v := im.values[name]
+		v := im.value(name)
 		if v == nil || v.c == nil || v.c.elems != 1 {
 			return nil, fmt.Errorf("its scale or zero point %q, which node %q reads, is no initializer of one element", name, n.name)
 		}

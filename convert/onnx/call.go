@@ -152,7 +152,7 @@ func (c *call) ints(name string) []int64 {
 	switch {
 	case a == nil:
 		return nil
-	case a.floats != nil || a.str != nil || a.tensor != nil || a.other:
+	case a.floats != nil || a.str != nil || a.tensor != nil || a.graph != nil || a.other:
 		c.bad(a, "a list of integers")
 	case a.ints == nil:
 		return []int64{}

@@ -5,6 +5,7 @@
 //
 //	wire.go, tensor.go    the file, decoded with protowire; constants stay where they are until they are needed
 //	graph.go, fold*.go    names, live nodes in execution order, constant folding (table folds)
+//	subgraph.go           the branches of If: shapes are known, so that their conditions are, and one branch becomes part of the graph
 //	view.go, ops*.go      each ONNX operator becomes nodes of a small graph over NHWC activations (table rules);
 //	                      Reshape, Transpose, Squeeze and the like only change the view of an activation
 //	arrange.go            moves the data where an operator needs it in another layout than its view has it

@@ -17,6 +17,7 @@ func init() {
 		"Constant":        foldConstant,
 		"ConstantOfShape": foldConstantOfShape,
 		"Identity":        foldSame,
+		"If":              conditional,
 		"Cast":            foldCast,
 		"CastLike":        foldCast,
 		"Shape":           shapeOf,

@@ -1,6 +1,7 @@
 package onnx
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -53,7 +54,7 @@ type importer struct {
 	rounding *protoNode
 	o        Options
 	opset    int64
-	values   map[string]*value
+	scope    *scope
 	net      net
 	budget   budget
 	errs     []NodeError
@@ -81,27 +82,25 @@ func (im *importer) build(f *file) error {
 		return err
 	}
 	g := f.graph
-	im.values = make(map[string]*value, len(g.initializers)+len(g.nodes))
-	for _, t := range g.initializers {
-		if _, dup := im.values[t.name]; dup {
-			return fmt.Errorf("two initializers are named %q", t.name)
-		}
-		im.values[t.name] = &value{c: t}
-	}
-	if err := im.checkOutputs(g); err != nil {
+	if err := im.enter(g); err != nil {
 		return err
 	}
-	live, needed := liveNodes(g)
+	for i, o := range g.outputs {
+		if o.name == "" || len(o.name) > format.MaxString {
+			return fmt.Errorf("output %d has a name of %d bytes, must have 1 to %d", i, len(o.name), format.MaxString)
+		}
+	}
+	live, needed, err := im.liveNodes(g)
+	if err != nil {
+		return err
+	}
 	if err := im.graphInputs(g, needed); err != nil {
 		return err
 	}
 	for _, n := range live {
 		im.convert(n)
 	}
-	if err := im.graphOutputs(g); err != nil {
-		return err
-	}
-	return nil
+	return im.graphOutputs(g)
 }
 
 func (im *importer) checkFile(f *file) error {
@@ -113,62 +112,17 @@ func (im *importer) checkFile(f *file) error {
 	if im.opset < minOpset || im.opset > maxOpset {
 		return fmt.Errorf("the model uses opset %d, supported are %d to %d; export it again with opset_version=13", im.opset, minOpset, maxOpset)
 	}
-	if f.graph.sparse {
-		return fmt.Errorf("the model has sparse initializers, which are not supported")
-	}
 	if len(f.graph.outputs) == 0 || len(f.graph.outputs) > format.MaxOutputs {
 		return fmt.Errorf("the graph has %d outputs, there must be 1 to %d", len(f.graph.outputs), format.MaxOutputs)
 	}
 	return nil
 }
 
-// checkOutputs makes sure that every output is a name that something makes.
-func (im *importer) checkOutputs(g *graph) error {
-	made := make(map[string]bool, len(g.nodes))
-	for _, in := range g.inputs {
-		made[in.name] = true
-	}
-	for _, n := range g.nodes {
-		for _, o := range n.out {
-			made[o] = true
-		}
-	}
-	for i, o := range g.outputs {
-		switch {
-		case o.name == "" || len(o.name) > format.MaxString:
-			return fmt.Errorf("output %d has a name of %d bytes, must have 1 to %d", i, len(o.name), format.MaxString)
-		case !made[o.name] && im.values[o.name] == nil:
-			return fmt.Errorf("output %q is made by no node", o.name)
-		}
-	}
-	return nil
-}
-
-// liveNodes returns the nodes that outputs depend on, in the file's order, and the names that are needed.
-func liveNodes(g *graph) ([]*protoNode, map[string]bool) {
-	needed := make(map[string]bool, len(g.nodes))
-	for _, o := range g.outputs {
-		needed[o.name] = true
-	}
-	var live []*protoNode
-	for _, n := range slices.Backward(g.nodes) {
-		if !slices.ContainsFunc(n.out, func(o string) bool { return o != "" && needed[o] }) {
-			continue
-		}
-		for _, x := range n.in {
-			needed[x] = true
-		}
-		live = append(live, n)
-	}
-	slices.Reverse(live)
-	return live, needed
-}
-
 // graphInputs finds the one input that is an image. Old files list the initializers among the inputs, too.
 func (im *importer) graphInputs(g *graph, needed map[string]bool) error {
 	var images []valueInfo
 	for _, in := range g.inputs {
-		if im.values[in.name] == nil && needed[in.name] {
+		if im.value(in.name) == nil && needed[in.name] {
 			images = append(images, in)
 		}
 	}
@@ -222,11 +176,11 @@ func (im *importer) graphInputs(g *graph, needed map[string]bool) error {
 		v = v.transpose([]int{0, 2, 3, 1})
 	}
 	if im.rounding != nil {
-		im.values[realName(in.name)] = &value{v: v}
+		im.scope.values[realName(in.name)] = &value{v: v}
 		im.convert(im.rounding)
 		return nil
 	}
-	im.values[in.name] = &value{v: v}
+	im.scope.values[in.name] = &value{v: v}
 	return nil
 }
 
@@ -248,7 +202,7 @@ func (im *importer) asOutput(name string, v view) (n *node, flat bool, err error
 // graphOutputs names the results.
 func (im *importer) graphOutputs(g *graph) error {
 	for _, o := range g.outputs {
-		v := im.values[o.name]
+		v := im.value(o.name)
 		switch {
 		case v == nil || v.lost():
 			continue
@@ -279,7 +233,7 @@ func (im *importer) convert(n *protoNode) {
 		if x == "" {
 			continue
 		}
-		v := im.values[x]
+		v := im.value(x)
 		if v == nil {
 			im.errs = append(im.errs, NodeError{c.name, n.op, fmt.Sprintf("its input %q is made by no node before it (the graph is cyclic, not sorted, or incomplete)", x)})
 			v = &value{}
@@ -308,7 +262,7 @@ func (im *importer) convert(n *protoNode) {
 		if name == "" {
 			continue
 		}
-		if _, dup := im.values[name]; dup {
+		if _, dup := im.scope.values[name]; dup {
 			im.errs = append(im.errs, NodeError{c.name, n.op, fmt.Sprintf("its output %q is a name that is already taken", name)})
 			continue
 		}
@@ -316,7 +270,7 @@ func (im *importer) convert(n *protoNode) {
 		if i < len(out) {
 			v = out[i]
 		}
-		im.values[name] = &v
+		im.scope.values[name] = &v
 	}
 }
 
@@ -330,6 +284,9 @@ func (c *call) run(constant, lost, image bool) ([]value, error) {
 	rule, known := rules[c.n.op]
 	switch {
 	case !known && !folds:
+		if why, ok := refused[c.n.op]; ok {
+			return nil, errors.New(why)
+		}
 		return nil, fmt.Errorf("this operator is not supported")
 	case !known && image:
 		return nil, fmt.Errorf("this operator is supported for constants only")

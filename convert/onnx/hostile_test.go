@@ -269,6 +269,21 @@ func TestManyMessages(t *testing.T) {
 	}
 }
 
+// TestManyOfEverything has as many of each as is allowed.
+func TestManyOfEverything(t *testing.T) {
+	some := func(num protowire.Number, n int) msg { return msg(strings.Repeat(string(msg{}.bytes(num, nil)), n)) }
+	branch := msg{}.bytes(6, nil)
+	n := append(some(1, 1<<18-1), some(5, 1<<16-1<<12)...)
+	for range 1<<12 - 2 {
+		n = n.bytes(5, branch)
+	}
+	g := append(some(1, 1<<16-1), some(5, 1<<16-1)...)
+	g = append(g.bytes(1, n).bytes(12, valueInfo("y")), some(11, 1<<16-1)...)
+	if _, err := load(t, msg{}.bytes(7, g).bytes(8, msg{}.int(2, 13))); err == nil || !strings.Contains(err.Error(), "two initializers") {
+		t.Errorf("the error is %v", err)
+	}
+}
+
 func TestExternalDataStaysInFolder(t *testing.T) {
 	dir := t.TempDir()
 	inner := filepath.Join(dir, "model")
@@ -317,7 +332,8 @@ func TestSniff(t *testing.T) {
 
 func FuzzImport(f *testing.F) {
 	paths, _ := filepath.Glob("testdata/*.onnx")
-	for _, p := range paths {
+	more, _ := filepath.Glob("testdata/*/*.onnx")
+	for _, p := range append(paths, more...) {
 		data, err := os.ReadFile(p)
 		if err != nil {
 			f.Fatal(err)

@@ -136,14 +136,7 @@ func (f *file) locate(dir *folder) (size int64, err error) {
 			}
 		}
 	}
-	for _, t := range f.graph.initializers {
-		one(t)
-	}
-	for _, n := range f.graph.nodes {
-		for i := range n.attrs {
-			one(n.attrs[i].tensor)
-		}
-	}
+	f.graph.constants(one)
 	return size, err
 }
 

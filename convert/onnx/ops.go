@@ -24,6 +24,7 @@ func init() {
 		"Unsqueeze": reshapeView,
 		"Transpose": transposeView,
 		"Expand":    expandView,
+		"If":        conditional,
 
 		// Layers.
 		"Conv":               convolution,

@@ -13,22 +13,27 @@ import (
 
 // Limits of the file's structure. Together they bound the memory that a file of empty messages (two bytes each) can claim.
 const (
-	maxNodes        = 1 << 16
+	maxNodes        = 1 << 16 // of all graphs, like the following
 	maxInitializers = 1 << 16
-	maxAttributes   = 1 << 17 // of all nodes
-	maxNames        = 1 << 19 // inputs and outputs of all nodes
+	maxAttributes   = 1 << 16
+	maxNames        = 1 << 18 // inputs and outputs of nodes
 	maxGraphInputs  = 1 << 16
+	maxGraphs       = 1 << 12 // those in nodes, the branches of If, among them
+	maxDepth        = 16      // of graphs in nodes of graphs
 	maxRank         = 8
 )
 
 // file is a decoded ModelProto, as far as an import needs it.
 type file struct {
-	irVersion          int64
-	producer, version  string
-	domains            []opset
-	graph              *graph
-	functions          int
-	attributes, inputs int // counted against the limits
+	irVersion         int64
+	producer, version string
+	domains           []opset
+	graph             *graph
+	functions         int
+
+	depth int // of the graph that is being decoded
+	// Counted against the limits.
+	graphs, nodes, initializers, attributes, names, ends int
 }
 
 type opset struct {
@@ -58,7 +63,8 @@ type attribute struct {
 	floats []float32
 	str    []byte
 	tensor *tensor
-	other  bool // graphs, lists of strings and other kinds that no supported operator has
+	graph  *graph
+	other  bool // lists of graphs or strings and other kinds that no supported operator has
 }
 
 // valueInfo is a graph input or output. Unknown dimensions are 0.
@@ -104,6 +110,25 @@ func fields(b []byte, f func(num protowire.Number, typ protowire.Type, v uint64,
 		}
 	}
 	return nil
+}
+
+// room makes a list for a field that a message repeats, all at once: a list that grew as it is read would take several times its
+// size. used counts such fields of the whole file.
+func room[T any](b []byte, field protowire.Number, used *int, limit int, what string) ([]T, error) {
+	n := 0
+	err := fields(b, func(num protowire.Number, _ protowire.Type, _ uint64, _ []byte) error {
+		if num == field {
+			n++
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if *used += n; *used > limit {
+		return nil, fmt.Errorf("the file has more than %d %s", limit, what)
+	}
+	return make([]T, 0, n), nil
 }
 
 // text reads a string; control characters, and what is not UTF-8, are replaced, because no model may have them.
@@ -193,8 +218,27 @@ func decodeFile(data []byte) (*file, error) {
 }
 
 func (f *file) decodeGraph(data []byte) (*graph, error) {
-	g := &graph{}
-	err := fields(data, func(num protowire.Number, typ protowire.Type, v uint64, b []byte) error {
+	if f.graphs++; f.graphs > maxGraphs {
+		return nil, fmt.Errorf("the file has more than %d graphs", maxGraphs)
+	}
+	if f.depth++; f.depth > maxDepth {
+		return nil, fmt.Errorf("graphs are nested more than %d deep", maxDepth)
+	}
+	defer func() { f.depth-- }()
+	g, err := &graph{}, error(nil)
+	if g.nodes, err = room[*protoNode](data, 1, &f.nodes, maxNodes, "nodes"); err != nil {
+		return nil, err
+	}
+	if g.initializers, err = room[*tensor](data, 5, &f.initializers, maxInitializers, "initializers"); err != nil {
+		return nil, err
+	}
+	if g.inputs, err = room[valueInfo](data, 11, &f.ends, maxGraphInputs, "inputs and outputs of graphs"); err != nil {
+		return nil, err
+	}
+	if g.outputs, err = room[valueInfo](data, 12, &f.ends, maxGraphInputs, "inputs and outputs of graphs"); err != nil {
+		return nil, err
+	}
+	err = fields(data, func(num protowire.Number, typ protowire.Type, v uint64, b []byte) error {
 		switch num {
 		case 1, 2, 5, 11, 12, 15:
 			if err := want("GraphProto", num, typ, wireBytes); err != nil {
@@ -203,9 +247,6 @@ func (f *file) decodeGraph(data []byte) (*graph, error) {
 		}
 		switch num {
 		case 1:
-			if len(g.nodes) == maxNodes {
-				return fmt.Errorf("the graph has more than %d nodes", maxNodes)
-			}
 			n, err := f.decodeNode(b)
 			if err != nil {
 				return fmt.Errorf("node %d: %w", len(g.nodes), err)
@@ -214,18 +255,12 @@ func (f *file) decodeGraph(data []byte) (*graph, error) {
 		case 2:
 			g.name = text(b)
 		case 5:
-			if len(g.initializers) == maxInitializers {
-				return fmt.Errorf("the graph has more than %d initializers", maxInitializers)
-			}
 			t, err := decodeTensor(b)
 			if err != nil {
 				return fmt.Errorf("initializer %d: %w", len(g.initializers), err)
 			}
 			g.initializers = append(g.initializers, t)
 		case 11, 12:
-			if len(g.inputs)+len(g.outputs) == maxGraphInputs {
-				return fmt.Errorf("the graph has more than %d inputs and outputs", maxGraphInputs)
-			}
 			vi, err := decodeValueInfo(b)
 			if err != nil {
 				return fmt.Errorf("graph input or output: %w", err)
@@ -244,8 +279,17 @@ func (f *file) decodeGraph(data []byte) (*graph, error) {
 }
 
 func (f *file) decodeNode(data []byte) (*protoNode, error) {
-	n := &protoNode{}
-	err := fields(data, func(num protowire.Number, typ protowire.Type, v uint64, b []byte) error {
+	n, err := &protoNode{}, error(nil)
+	if n.in, err = room[string](data, 1, &f.names, maxNames, "inputs and outputs of nodes"); err != nil {
+		return nil, err
+	}
+	if n.out, err = room[string](data, 2, &f.names, maxNames, "inputs and outputs of nodes"); err != nil {
+		return nil, err
+	}
+	if n.attrs, err = room[attribute](data, 5, &f.attributes, maxAttributes, "attributes"); err != nil {
+		return nil, err
+	}
+	err = fields(data, func(num protowire.Number, typ protowire.Type, v uint64, b []byte) error {
 		switch num {
 		case 1, 2, 3, 4, 5, 7:
 			if err := want("NodeProto", num, typ, wireBytes); err != nil {
@@ -254,9 +298,6 @@ func (f *file) decodeNode(data []byte) (*protoNode, error) {
 		}
 		switch num {
 		case 1, 2:
-			if f.inputs++; f.inputs > maxNames {
-				return fmt.Errorf("the nodes have more than %d inputs and outputs", maxNames)
-			}
 			if num == 1 {
 				n.in = append(n.in, text(b))
 			} else {
@@ -267,10 +308,7 @@ func (f *file) decodeNode(data []byte) (*protoNode, error) {
 		case 4:
 			n.op = text(b)
 		case 5:
-			if f.attributes++; f.attributes > maxAttributes {
-				return fmt.Errorf("the nodes have more than %d attributes", maxAttributes)
-			}
-			a, err := decodeAttribute(b)
+			a, err := f.decodeAttribute(b)
 			if err != nil {
 				return fmt.Errorf("attribute %q: %w", a.name, err)
 			}
@@ -283,11 +321,11 @@ func (f *file) decodeNode(data []byte) (*protoNode, error) {
 	return n, err
 }
 
-func decodeAttribute(data []byte) (attribute, error) {
+func (f *file) decodeAttribute(data []byte) (attribute, error) {
 	a := attribute{}
 	err := fields(data, func(num protowire.Number, typ protowire.Type, v uint64, b []byte) (err error) {
 		switch num {
-		case 1, 4, 5:
+		case 1, 4, 5, 6:
 			if err := want("AttributeProto", num, typ, wireBytes); err != nil {
 				return err
 			}
@@ -307,13 +345,18 @@ func decodeAttribute(data []byte) (attribute, error) {
 			a.str = b
 		case 5:
 			a.tensor, err = decodeTensor(b)
+		case 6:
+			if a.graph != nil {
+				return errors.New("it has two graphs")
+			}
+			a.graph, err = f.decodeGraph(b)
 		case 7:
 			a.floats, err = appendFloats(a.floats, typ, v, b)
 		case 8:
 			a.ints, err = appendInts(a.ints, typ, v, b)
 		case 20:
 			a.kind = int64(v)
-		case 6, 9, 10, 11, 14, 15, 21, 22, 23:
+		case 9, 10, 11, 14, 15, 21, 22, 23:
 			a.other = true
 		}
 		return err
@@ -429,49 +472,4 @@ func (vi *valueInfo) decodeTensorType(data []byte) error {
 		}
 		return nil
 	})
-}
-
-// Sniff reports whether head, the first bytes of a file (64 are plenty), looks like an ONNX model.
-func Sniff(head []byte) bool {
-	seen := 0
-	for len(head) > 0 {
-		num, typ, n := protowire.ConsumeTag(head)
-		if n < 0 {
-			break
-		}
-		head = head[n:]
-		switch num {
-		case 1, 5: // ir_version and model_version
-			if typ != wireVarint {
-				return false
-			}
-			v, n := protowire.ConsumeVarint(head)
-			if n < 0 {
-				return seen > 0
-			}
-			if num == 1 && (v == 0 || v > 64) {
-				return false
-			}
-			head = head[n:]
-		case 2, 3, 4, 6, 7, 8, 14, 20, 25, 26:
-			if typ != wireBytes {
-				return false
-			}
-			v, n := protowire.ConsumeVarint(head)
-			if n < 0 || v > math.MaxInt32*2+1 {
-				return n < 0 && seen > 0
-			}
-			if num == 7 && (seen > 0 || v > 64) {
-				return true
-			}
-			if head = head[n:]; v >= uint64(len(head)) {
-				return seen > 0
-			}
-			head = head[v:]
-		default:
-			return false
-		}
-		seen++
-	}
-	return seen > 1
 }
