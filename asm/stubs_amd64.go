@@ -893,6 +893,114 @@ func S32WinoOutput4AVX512(y *int32, ldy int, m *int32, ldf int, tiles int, corr 
 //go:noescape
 func S32WinoOutput2AVX512(y *int32, ldy int, m *int32, ldf int, tiles int, corr *int32, tmp *byte)
 
+// U8S16WinoInput6of7AVX2 is a transform of F(6,7):
+//
+//	v[f*ldf...][c] = sum over i < 12 of B[i][f] * x[i*ldx+c], for f < 14, c < n rounded up to 16
+//
+// ldf is in bytes; ldy is not used. tmp is 160 bytes of scratch.
+//
+//go:noescape
+func U8S16WinoInput6of7AVX2(v *int16, ldf int, x *byte, ldy int, ldx int, n int, tmp *byte)
+
+// U8S16WinoInput4of3AVX2 is a transform of F(4,3):
+//
+//	v[f*ldf...][c] = sum over i < 6 of B[i][f] * x[i*ldx+c], for f < 6, c < n rounded up to 16
+//
+// ldf is in bytes; ldy is not used. tmp is 160 bytes of scratch.
+//
+//go:noescape
+func U8S16WinoInput4of3AVX2(v *int16, ldf int, x *byte, ldy int, ldx int, n int, tmp *byte)
+
+// U8S16WinoInput6of7AVX512 is a transform of F(6,7):
+//
+//	v[f*ldf...][c] = sum over i < 12 of B[i][f] * x[i*ldx+c], for f < 14, c < n rounded up to 32
+//
+// ldf is in bytes; ldy is not used. tmp is 320 bytes of scratch.
+//
+//go:noescape
+func U8S16WinoInput6of7AVX512(v *int16, ldf int, x *byte, ldy int, ldx int, n int, tmp *byte)
+
+// U8S16WinoInput4of3AVX512 is a transform of F(4,3):
+//
+//	v[f*ldf...][c] = sum over i < 6 of B[i][f] * x[i*ldx+c], for f < 6, c < n rounded up to 32
+//
+// ldf is in bytes; ldy is not used. tmp is 320 bytes of scratch.
+//
+//go:noescape
+func U8S16WinoInput4of3AVX512(v *int16, ldf int, x *byte, ldy int, ldx int, n int, tmp *byte)
+
+// S8S16WinoFilter6of7AVX2 is a transform of F(6,7):
+//
+//	u[f*ldf...][32*g+l] = sum over i < 7 of G[f][i] * w[32*(7*g+i)+l], for f < 14, g < groups, l < 32
+//
+// ldf is in bytes; tmp is not used.
+//
+//go:noescape
+func S8S16WinoFilter6of7AVX2(u *int16, ldf int, w *int8, groups int, tmp *byte)
+
+// S8S16WinoFilter4of3AVX2 is a transform of F(4,3):
+//
+//	u[f*ldf...][32*g+l] = sum over i < 3 of G[f][i] * w[32*(3*g+i)+l], for f < 6, g < groups, l < 32
+//
+// ldf is in bytes; tmp is not used.
+//
+//go:noescape
+func S8S16WinoFilter4of3AVX2(u *int16, ldf int, w *int8, groups int, tmp *byte)
+
+// S8S16WinoFilter6of7AVX512 is a transform of F(6,7):
+//
+//	u[f*ldf...][64*g+l] = sum over i < 7 of G[f][i] * w[64*(7*g+i)+l], for f < 14, g < groups, l < 64
+//
+// ldf is in bytes; tmp is not used.
+//
+//go:noescape
+func S8S16WinoFilter6of7AVX512(u *int16, ldf int, w *int8, groups int, tmp *byte)
+
+// S8S16WinoFilter4of3AVX512 is a transform of F(4,3):
+//
+//	u[f*ldf...][64*g+l] = sum over i < 3 of G[f][i] * w[64*(3*g+i)+l], for f < 6, g < groups, l < 64
+//
+// ldf is in bytes; tmp is not used.
+//
+//go:noescape
+func S8S16WinoFilter4of3AVX512(u *int16, ldf int, w *int8, groups int, tmp *byte)
+
+// S32WinoOutput6of7AVX2 is a transform of F(6,7):
+//
+//	y[i*ldy...][16*t+c] = (sum over f < 14 of A[f][i] * m[f*ldf...][16*t+c] * 0xfbaa6551 + corr[c]) >> 3,
+//
+// for i < 6, t < tiles, c < 16. ldy and ldf are in bytes; tmp is not used.
+//
+//go:noescape
+func S32WinoOutput6of7AVX2(y *int32, ldy int, m *int32, ldf int, tiles int, corr *int32, tmp *byte)
+
+// S32WinoOutput4of3AVX2 is a transform of F(4,3):
+//
+//	y[i*ldy...][16*t+c] = (sum over f < 6 of A[f][i] * m[f*ldf...][16*t+c] * 0xaaaaaaab + corr[c]) >> 3,
+//
+// for i < 4, t < tiles, c < 16. ldy and ldf are in bytes; tmp is not used.
+//
+//go:noescape
+func S32WinoOutput4of3AVX2(y *int32, ldy int, m *int32, ldf int, tiles int, corr *int32, tmp *byte)
+
+// S32WinoOutput6of7AVX512 is a transform of F(6,7):
+//
+//	y[i*ldy...][32*t+c] = (sum over f < 14 of A[f][i] * m[f*ldf...][32*t+c] * 0xfbaa6551 + corr[c]) >> 3,
+//
+// for i < 6, t < tiles, c < 32. ldy and ldf are in bytes; tmp is not used.
+//
+//go:noescape
+func S32WinoOutput6of7AVX512(y *int32, ldy int, m *int32, ldf int, tiles int, corr *int32, tmp *byte)
+
+// S32WinoOutput4of3AVX512 is a transform of F(4,3):
+//
+//	y[i*ldy...][32*t+c] = (sum over f < 6 of A[f][i] * m[f*ldf...][32*t+c] * 0xaaaaaaab + corr[c]) >> 3,
+//
+// for i < 4, t < tiles, c < 32. ldy and ldf are in bytes; tmp is not used.
+//
+//go:noescape
+func S32WinoOutput4of3AVX512(y *int32, ldy int, m *int32, ldf int, tiles int, corr *int32, tmp *byte)
+
 // F32Gemm14x32c1AVX512 is a 14x32 tile: for i < 14, j < 32, distances lda, ldc and ldr being in bytes:
 //
 //	v := bias[j], or c[i*ldc...][j] if bias is nil

@@ -2,21 +2,24 @@ package kernels
 
 import "github.com/rfga-edge/rfga-edge/asm"
 
-// winograd measures the transforms of s.M tiles of s.K input and s.N output channels.
+// winograd measures the transforms of s.M tiles of s.K input and s.N output channels, in every form.
 func (b *benches) winograd(s BenchShape) {
 	tmp := aligned[byte](winoTmp)
 	for _, form := range winoForms {
-		n2 := form.n * form.n
+		n2, inputs, outputs, perRow := form.freqs, form.n*form.n, form.m*form.m, form.m
+		if form.line != nil {
+			inputs, outputs, perRow = form.n, form.m, 1
+		}
 		pick := chooseWinograd(features, form, s.N)
 		for i := range winoInputs {
 			w := &winoInputs[i]
-			if w.ISA&^features != 0 || w.M != form.m {
+			if w.ISA&^features != 0 || w.Form != form {
 				continue
 			}
 			ch := ceilDiv(s.K, w.Lanes) * w.Lanes
 			ldf := winoStride(2 * ch)
-			v, x := aligned[int16](n2*ldf/2), filled[byte](n2*s.K)
-			b.add(w.Name, w.ISA, w == pick.input, 0, s.M*s.K*n2, func() {
+			v, x := aligned[int16](n2*ldf/2), filled[byte](inputs*s.K)
+			b.add(w.Name, w.ISA, w == pick.input, 0, s.M*s.K*inputs, func() {
 				for range s.M {
 					w.Fn(&v[0], ldf, &x[0], form.n*s.K, s.K, s.K, &tmp[0])
 				}
@@ -24,14 +27,14 @@ func (b *benches) winograd(s BenchShape) {
 		}
 		for i := range winoFilters {
 			w := &winoFilters[i]
-			if w.ISA&^features != 0 || w.M != form.m {
+			if w.ISA&^features != 0 || w.Form != form {
 				continue
 			}
 			main := pick.family[0]
 			groups := max(s.K/main.KR, 1)
 			panels := max(ceilDiv(s.N*main.KR, w.Lanes), 1)
 			ldf := winoStride(2 * w.Lanes * groups)
-			u, f := aligned[int16](n2*ldf/2), filled[int8](9*groups*w.Lanes)
+			u, f := aligned[int16](n2*ldf/2), filled[int8](form.taps*groups*w.Lanes)
 			b.add(w.Name, w.ISA, w == pick.filter, 0, panels*groups*w.Lanes*n2, func() {
 				for range panels {
 					w.Fn(&u[0], ldf, &f[0], groups, &tmp[0])
@@ -40,14 +43,14 @@ func (b *benches) winograd(s BenchShape) {
 		}
 		for i := range winoOutputs {
 			w := &winoOutputs[i]
-			if w.ISA&^features != 0 || w.M != form.m {
+			if w.ISA&^features != 0 || w.Form != form {
 				continue
 			}
 			const row = 8 // tiles at once
-			ldm, ldy := winoStride(4*w.NR*row), winoStride(4*w.NR*form.m*row)
+			ldm, ldy := winoStride(4*w.NR*row), winoStride(4*w.NR*perRow*row)
 			m, y, corr := filled[int32](n2*ldm/4), aligned[int32](form.m*ldy/4), filled[int32](w.NR)
 			panels := ceilDiv(s.N, w.NR)
-			b.add(w.Name, w.ISA, w == pick.output, 0, ceilDiv(s.M, row)*row*panels*w.NR*form.m*form.m, func() {
+			b.add(w.Name, w.ISA, w == pick.output, 0, ceilDiv(s.M, row)*row*panels*w.NR*outputs, func() {
 				for range panels * ceilDiv(s.M, row) {
 					w.Fn(&y[0], ldy, &m[0], ldm, row, &corr[0], &tmp[0])
 				}

@@ -43,8 +43,9 @@
 // own. Operators without weights work on rows of elements (rows.go).
 //
 // 3x3 convolutions with stride 1 may be computed by Winograd's method instead, modulo 2**32 on 16-bit operands, where the
-// weights prove that the sum can be told from its low bits: the same bits, with a quarter of the multiplications. winograd.go
-// has the formulas, the proof and the estimate by which a layer takes this way or the other.
+// weights prove that the sum can be told from its low bits: the same bits, with a quarter of the multiplications; those with
+// 7 or 3 taps in one row or column with a third or half of them. winograd.go and winograd_line.go have the formulas, the proof
+// and the estimate by which a layer takes this way or the other.
 //
 // # Adding a kernel
 //

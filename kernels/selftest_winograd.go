@@ -69,22 +69,20 @@ func compareLanes[T comparable](got, want []T, rows, ldGot, ldWant, first, n int
 }
 
 func selfTestWinoInput(in *WinoInput) error {
-	r := rand.New(rand.NewPCG(4, uint64(in.M)))
-	portable := winoInput4Portable
-	if in.M == 2 {
-		portable = winoInput2Portable
-	}
-	n := in.M + 2
+	form := in.Form
+	r := rand.New(rand.NewPCG(4, uint64(form.m)))
+	portable := portableWinoInputs[slices.IndexFunc(portableWinoInputs, func(p WinoInput) bool { return p.Form == form })].Fn
+	n, freqs := form.n, form.freqs
 	tmp := aligned[byte](winoTmp)
 	for _, c := range []int{1, 16, 37, 64} {
 		ld := ceilDiv(c, in.Lanes) * in.Lanes
-		x, got, want := aligned[byte](n*n*c), aligned[int16](n*n*ld), aligned[int16](n*n*ld)
+		x, got, want := aligned[byte](n*n*c), aligned[int16](freqs*ld), aligned[int16](freqs*ld)
 		for i := range x {
 			x[i] = byte(r.Uint32())
 		}
 		in.Fn(&got[0], 2*ld, &x[0], n*c, c, c, &tmp[0])
 		portable(&want[0], 2*ld, &x[0], n*c, c, c, &tmp[0])
-		if err := compareLanes(got, want, n*n, ld, ld, 0, c); err != nil {
+		if err := compareLanes(got, want, freqs, ld, ld, 0, c); err != nil {
 			return err
 		}
 	}
@@ -92,27 +90,25 @@ func selfTestWinoInput(in *WinoInput) error {
 }
 
 func selfTestWinoFilter(fil *WinoFilter) error {
-	r := rand.New(rand.NewPCG(5, uint64(fil.M)))
-	portable := winoFilter4Portable
-	if fil.M == 2 {
-		portable = winoFilter2Portable
-	}
-	n2 := (fil.M + 2) * (fil.M + 2)
+	form := fil.Form
+	r := rand.New(rand.NewPCG(5, uint64(form.m)))
+	portable := portableWinoFilters[slices.IndexFunc(portableWinoFilters, func(p WinoFilter) bool { return p.Form == form })].Fn
+	freqs, taps := form.freqs, form.taps
 	tmp := aligned[byte](winoTmp)
 	for _, groups := range []int{1, 3} {
 		ld := groups * fil.Lanes
-		w, got := aligned[int8](9*ld), aligned[int16](n2*ld)
+		w, got := aligned[int8](taps*ld), aligned[int16](freqs*ld)
 		for i := range w {
 			w[i] = int8(r.IntN(255) - 127)
 		}
 		fil.Fn(&got[0], 2*ld, &w[0], groups, &tmp[0])
-		four, want := aligned[int8](9*4), aligned[int16](n2*4)
+		four, want := aligned[int8](taps*4), aligned[int16](freqs*4)
 		for first := 0; first < ld; first += 4 {
-			for tap := range 9 {
-				copy(four[4*tap:][:4], w[(first/fil.Lanes*9+tap)*fil.Lanes+first%fil.Lanes:])
+			for tap := range taps {
+				copy(four[4*tap:][:4], w[(first/fil.Lanes*taps+tap)*fil.Lanes+first%fil.Lanes:])
 			}
 			portable(&want[0], 8, &four[0], 1, &tmp[0])
-			if err := compareLanes(got, want, n2, ld, 4, first, 4); err != nil {
+			if err := compareLanes(got, want, freqs, ld, 4, first, 4); err != nil {
 				return err
 			}
 		}
@@ -121,32 +117,33 @@ func selfTestWinoFilter(fil *WinoFilter) error {
 }
 
 func selfTestWinoOutput(out *WinoOutput) error {
-	r := rand.New(rand.NewPCG(6, uint64(out.M)))
-	portable := winoOutput4Portable
-	if out.M == 2 {
-		portable = winoOutput2Portable
+	form := out.Form
+	r := rand.New(rand.NewPCG(6, uint64(form.m)))
+	portable := portableWinoOutputs[slices.IndexFunc(portableWinoOutputs, func(p WinoOutput) bool { return p.Form == form })].Fn
+	m, perRow := form.m, form.m // rows of sums of a tile, and sums of a row
+	if form.line != nil {
+		perRow = 1
 	}
-	n2 := (out.M + 2) * (out.M + 2)
 	tmp := aligned[byte](winoTmp)
 	for _, tiles := range []int{1, 3} {
-		ldm, ldy := tiles*out.NR, tiles*out.NR*out.M
-		m, got, corr := aligned[int32](n2*ldm), aligned[int32](out.M*ldy), aligned[int32](out.NR)
-		for i := range m {
-			m[i] = int32(r.Uint32())
+		ldm, ldy := tiles*out.NR, tiles*out.NR*perRow
+		products, got, corr := aligned[int32](form.freqs*ldm), aligned[int32](m*ldy), aligned[int32](out.NR)
+		for i := range products {
+			products[i] = int32(r.Uint32())
 		}
 		for i := range corr {
 			corr[i] = int32(r.Uint32())
 		}
-		out.Fn(&got[0], 4*ldy, &m[0], 4*ldm, tiles, &corr[0], &tmp[0])
-		four, want := aligned[int32](n2*4), aligned[int32](out.M*out.M*4)
+		out.Fn(&got[0], 4*ldy, &products[0], 4*ldm, tiles, &corr[0], &tmp[0])
+		four, want := aligned[int32](form.freqs*4), aligned[int32](m*perRow*4)
 		for first := 0; first < ldm; first += 4 {
-			for f := range n2 {
-				copy(four[4*f:][:4], m[f*ldm+first:])
+			for f := range form.freqs {
+				copy(four[4*f:][:4], products[f*ldm+first:])
 			}
-			portable(&want[0], 4*4*out.M, &four[0], 16, 1, &corr[first%out.NR], &tmp[0])
-			for j := range out.M {
-				at := (first/out.NR*out.M+j)*out.NR + first%out.NR
-				if err := compareLanes(got, want[4*j:], out.M, ldy, 4*out.M, at, 4); err != nil {
+			portable(&want[0], 4*4*perRow, &four[0], 16, 1, &corr[first%out.NR], &tmp[0])
+			for j := range perRow {
+				at := (first/out.NR*perRow+j)*out.NR + first%out.NR
+				if err := compareLanes(got, want[4*j:], m, ldy, 4*perRow, at, 4); err != nil {
 					return err
 				}
 			}

@@ -3,6 +3,7 @@ package kernels
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/rfga-edge/rfga-edge/asm"
@@ -23,18 +24,28 @@ import (
 // by c0 to the middle of that range fits 26 bits: sum+c0 = (Y*inverse(9) + 64*c0) >> 6. The bias takes c0 back.
 // F(2x2,3x3) leaves 4*sum, and asks for hi-lo < 2**30.
 //
-// Padding is part of the tile, zero points are in the bias, as in the direct kernels.
+// Padding is part of the tile, zero points are in the bias, as in the direct kernels. Forms of one dimension, for 1x7, 7x1,
+// 1x3 and 3x1 filters, are in winograd_line.go.
 type winoForm struct {
-	m, n    int
+	name    string // as in F(name)
+	m, r, n int    // outputs, taps and inputs of a dimension: n = m+r-1
+	freqs   int    // products of a tile
+	taps    int    // of a filter
 	shift   uint
 	inverse uint32 // of the odd part of the scale
+	line    *lineMatrices
 }
 
 // limit is what hi-lo must be below.
 func (f *winoForm) limit() int64 { return 1 << (32 - f.shift) }
 
-// winoForms are what there is, best first.
-var winoForms = []*winoForm{{m: 4, n: 6, shift: 6, inverse: 0x38E38E39}, {m: 2, n: 4, shift: 2, inverse: 1}}
+var (
+	wino4x4 = &winoForm{name: "4x4,3x3", m: 4, r: 3, n: 6, freqs: 36, taps: 9, shift: 6, inverse: 0x38E38E39}
+	wino2x2 = &winoForm{name: "2x2,3x3", m: 2, r: 3, n: 4, freqs: 16, taps: 9, shift: 2, inverse: 1}
+)
+
+// winoForms are what there is; of one window's, the best first.
+var winoForms = []*winoForm{wino4x4, wino2x2, wino6of7, wino4of3}
 
 // GEMM16 is the record of a matrix product of 16-bit integers: c[i][j] = sum over k of a[i][k]*b[k][j], modulo 2**32.
 // a has MR rows, lda bytes apart; b is a packed panel, [k/KR][NR][KR]; k is a multiple of KR; c is [MR][NR].
@@ -50,34 +61,37 @@ type GEMM16 struct {
 // The transforms' scratch, tmp, is winoTmp bytes, 64-byte aligned. Rates are elements of results per 100 cycles.
 const winoTmp = 36 * 64
 
-// WinoInput is the record of the transform of a tile of F(MxM,3x3), n channels of it: v[f*ldf...][c] for f < (M+2)^2, from
-// stored bytes x[i*ldy+j*ldx+c]. It reads and writes whole groups of Lanes channels.
+// WinoInput is the record of the transform of a tile, n channels of it: v[f*ldf...][c] for all frequencies f, from stored bytes
+// x[i*ldy+j*ldx+c], or x[i*ldx+c] of a line. It reads and writes whole groups of Lanes channels.
 type WinoInput struct {
-	Name     string
-	ISA      ISA
-	M, Lanes int
-	Rate     int
-	Fn       func(v *int16, ldf int, x *byte, ldy, ldx, n int, tmp *byte)
+	Name  string
+	ISA   ISA
+	Form  *winoForm
+	Lanes int
+	Rate  int
+	Fn    func(v *int16, ldf int, x *byte, ldy, ldx, n int, tmp *byte)
 }
 
-// WinoFilter is the record of the transform of filters: u[f*ldf...][Lanes*g+l] from w[Lanes*(9*g+tap)+l], for g < groups. A
+// WinoFilter is the record of the transform of filters: u[f*ldf...][Lanes*g+l] from w[Lanes*(taps*g+tap)+l], for g < groups. A
 // lane is a term of a column: Lanes is NR*KR of the matrix product.
 type WinoFilter struct {
-	Name     string
-	ISA      ISA
-	M, Lanes int
-	Rate     int
-	Fn       func(u *int16, ldf int, w *int8, groups int, tmp *byte)
+	Name  string
+	ISA   ISA
+	Form  *winoForm
+	Lanes int
+	Rate  int
+	Fn    func(u *int16, ldf int, w *int8, groups int, tmp *byte)
 }
 
 // WinoOutput is the record of the transform of products m[f*ldf...][NR*t+c] of some tiles in a row into sums
-// y[i*ldy...][NR*(M*t+j)+c] = (A^T m A * inverse + corr[c]) >> shift.
+// y[i*ldy...][NR*(M*t+j)+c] = (A^T m A * inverse + corr[c]) >> shift, or of tiles of neighbouring lines, into y[i*ldy...][NR*t+c].
 type WinoOutput struct {
-	Name  string
-	ISA   ISA
-	M, NR int
-	Rate  int
-	Fn    func(y *int32, ldy int, m *int32, ldf, tiles int, corr *int32, tmp *byte)
+	Name string
+	ISA  ISA
+	Form *winoForm
+	NR   int
+	Rate int
+	Fn   func(y *int32, ldy int, m *int32, ldf, tiles int, corr *int32, tmp *byte)
 }
 
 var (
@@ -111,8 +125,14 @@ type winoKernels struct {
 	output *WinoOutput
 }
 
-// chooseWinograd returns the rows for a form and n output channels; an instruction set that has a matrix product has its
-// transforms too.
+// complete tells whether there are transforms for the matrix product: an instruction set that has one has those of two
+// dimensions too, but perhaps not those of one.
+func (k *winoKernels) complete() bool {
+	portable := k.family[0].ISA == Portable
+	return k.filter != nil && (portable || k.filter.ISA != Portable && k.input.ISA != Portable && k.output.ISA != Portable)
+}
+
+// chooseWinograd returns the rows for a form and n output channels.
 func chooseWinograd(available ISA, form *winoForm, n int) winoKernels {
 	var k winoKernels
 	var best *GEMM16
@@ -129,17 +149,17 @@ func chooseWinograd(available ISA, form *winoForm, n int) winoKernels {
 	}
 	slices.SortFunc(k.family, func(a, b *GEMM16) int { return cmp.Compare(b.MR, a.MR) })
 	for i := range winoInputs {
-		if r := &winoInputs[i]; r.M == form.m && r.ISA&^available == 0 && (k.input == nil || r.Rate > k.input.Rate) {
+		if r := &winoInputs[i]; r.Form == form && r.ISA&^available == 0 && (k.input == nil || r.Rate > k.input.Rate) {
 			k.input = r
 		}
 	}
 	for i := range winoFilters {
-		if r := &winoFilters[i]; r.M == form.m && r.ISA&^available == 0 && r.Lanes == best.NR*best.KR && (k.filter == nil || r.Rate > k.filter.Rate) {
+		if r := &winoFilters[i]; r.Form == form && r.ISA&^available == 0 && r.Lanes == best.NR*best.KR && (k.filter == nil || r.Rate > k.filter.Rate) {
 			k.filter = r
 		}
 	}
 	for i := range winoOutputs {
-		if r := &winoOutputs[i]; r.M == form.m && r.ISA&^available == 0 && r.NR == best.NR && (k.output == nil || r.Rate > k.output.Rate) {
+		if r := &winoOutputs[i]; r.Form == form && r.ISA&^available == 0 && r.NR == best.NR && (k.output == nil || r.Rate > k.output.Rate) {
 			k.output = r
 		}
 	}
@@ -163,7 +183,7 @@ func (k *winoKernels) split(rows int) (next []uint8, cost float64) {
 	return next, costs[rows]
 }
 
-// winoI8 is a 3x3 convolution made ready. It is read-only; what changes during a run is in io and scratch.
+// winoI8 is a convolution made ready. It is read-only; what changes during a run is in io and scratch.
 type winoI8 struct {
 	in, out Shape
 	pad     [4]int
@@ -171,13 +191,14 @@ type winoI8 struct {
 	winoKernels
 	requant *Requantizer
 
-	th, tw, tiles int // tiles down, across, and in all
-	kPad          int // input channels, rounded up to KR
-	ldv           int // of a tile's transformed channels, in elements
-	nr, panels    int
+	tw, tiles  int // tiles across, or lines, and tiles in all
+	walk       lineWalk
+	kPad       int // input channels, rounded up to KR
+	ldv        int // of a tile's transformed channels, in elements
+	nr, panels int
 
-	stored  []int16 // transformed weights, [panels][n*n][kPad/KR][NR][KR] with ldu between frequencies, if they are few,
-	packed  []int8  // else weights, [panels][kPad/KR][9][NR][KR], which are transformed panel by panel on every run
+	stored  []int16 // transformed weights, [panels][freqs][kPad/KR][NR][KR] with ldu between frequencies, if they are few,
+	packed  []int8  // else weights, [panels][kPad/KR][taps][NR][KR], which are transformed panel by panel on every run
 	ldu     int     // bytes between a panel's frequencies
 	bias    []int32 // [panels][NR], with zero point and c0 folded in
 	corr    []int32 // likewise, c0 << shift
@@ -194,11 +215,12 @@ type winoI8 struct {
 // prepareWinogradI8 returns a convolution by Winograd's method, or nil if the method does not apply or would not be faster.
 // The errors of a bad description are left to the direct path.
 func prepareWinogradI8(c *ConvI8, available ISA, l2 int) *Prepared {
-	if Disabled("winograd") || !winoApplies(c) || c.check() != nil {
+	forms := winoFormsFor(c)
+	if Disabled("winograd") || len(forms) == 0 || c.check() != nil {
 		return nil
 	}
 	// Reading all weights takes time, and pair-safe ones only make the direct kernels faster: if that much is clear, leave it.
-	if !slices.ContainsFunc(winoForms, func(f *winoForm) bool { return winoGain(c, available, f, false) >= minWinoGain }) {
+	if !slices.ContainsFunc(forms, func(f *winoForm) bool { return winoGain(c, available, f, false) >= minWinoGain }) {
 		return nil
 	}
 	proved, err := c.prove()
@@ -206,7 +228,7 @@ func prepareWinogradI8(c *ConvI8, available ISA, l2 int) *Prepared {
 		return nil
 	}
 	reach := proved.reach
-	for _, form := range winoForms {
+	for _, form := range forms {
 		if reach >= form.limit() {
 			continue
 		}
@@ -218,16 +240,34 @@ func prepareWinogradI8(c *ConvI8, available ISA, l2 int) *Prepared {
 		if err != nil {
 			return nil
 		}
-		g.why = fmt.Sprintf("%s, sums span %d of %d: F(%dx%d,3x3) modulo 2^32, about %.1f times as fast as the direct sum",
-			g.family[0].ISA, reach, form.limit(), form.m, form.m, gain)
+		g.why = fmt.Sprintf("%s, sums span %d of %d: F(%s) modulo 2^32, about %.1f times as fast as the direct sum",
+			g.family[0].ISA, reach, form.limit(), form.name, gain)
 		return g.prepared()
 	}
 	return nil
 }
 
-// winoApplies looks at the geometry. With very few channels the transforms are most of the work.
-func winoApplies(c *ConvI8) bool {
-	return c.Groups == 1 && c.In.C >= 8 && c.Window == Window{KH: 3, KW: 3, StrideH: 1, StrideW: 1, DilationH: 1, DilationW: 1, Pad: c.Window.Pad}
+// winoFormsFor lists the forms of a layer's window, best first. With very few channels the transforms are most of the work.
+func winoFormsFor(c *ConvI8) []*winoForm {
+	if c.Groups != 1 || c.In.C < 8 {
+		return nil
+	}
+	return winoFormsOf(&c.Window)
+}
+
+func winoFormsOf(w *Window) []*winoForm {
+	if w.StrideH != 1 || w.StrideW != 1 || w.DilationH != 1 || w.DilationW != 1 {
+		return nil
+	}
+	switch [2]int{w.KH, w.KW} {
+	case [2]int{3, 3}:
+		return []*winoForm{wino4x4, wino2x2}
+	case [2]int{1, 7}, [2]int{7, 1}:
+		return []*winoForm{wino6of7}
+	case [2]int{1, 3}, [2]int{3, 1}:
+		return []*winoForm{wino4of3}
+	}
+	return nil
 }
 
 // minWinoGain is what the estimate must promise before the direct kernels, which read less memory, are left.
@@ -242,18 +282,32 @@ func winoGain(c *ConvI8, available ISA, form *winoForm, safe bool) float64 {
 		cost += float64(rows/k.MR*k.MR) / float64(k.Rate)
 		rows %= k.MR
 	}
-	direct := cost * float64(9*c.In.C) * float64(ceilDiv(c.Out.C, d[0].NR)*d[0].NR)
+	direct := cost * float64(form.taps*c.In.C) * float64(ceilDiv(c.Out.C, d[0].NR)*d[0].NR)
 	return direct / winoCycles(c, available, form)
+}
+
+// tileCount counts the tiles of a layer.
+func tileCount(c *ConvI8, form *winoForm) int {
+	if form.line == nil {
+		return ceilDiv(c.Out.H, form.m) * ceilDiv(c.Out.W, form.m)
+	}
+	if c.Window.KH > 1 {
+		return ceilDiv(c.Out.H, form.m) * c.Out.W
+	}
+	return ceilDiv(c.Out.W, form.m) * c.Out.H
 }
 
 func winoCycles(c *ConvI8, available ISA, form *winoForm) float64 {
 	k := chooseWinograd(available, form, c.Out.C)
-	tiles := ceilDiv(c.Out.H, form.m) * ceilDiv(c.Out.W, form.m)
+	if !k.complete() {
+		return math.Inf(1)
+	}
+	tiles := tileCount(c, form)
 	nr := k.family[0].NR
 	in := float64(ceilDiv(c.In.C, k.input.Lanes) * k.input.Lanes)
 	out := float64(ceilDiv(c.Out.C, nr) * nr)
 	_, cost := k.split(tiles)
-	cycles := cost*float64(form.n*form.n)*float64(c.In.C)*out + 100*float64(tiles)*(in/float64(k.input.Rate)+out/float64(k.output.Rate))
+	cycles := cost*float64(form.freqs)*float64(c.In.C)*out + 100*float64(tiles)*(in/float64(k.input.Rate)+out/float64(k.output.Rate))
 	if !winoStored(c, available, form) {
 		cycles += 100 * float64(c.In.C) * out / float64(k.filter.Rate)
 	}
@@ -266,13 +320,16 @@ const storedLimit = 5 << 18
 
 func winoStored(c *ConvI8, available ISA, form *winoForm) bool {
 	g := chooseWinograd(available, form, c.Out.C).family[0]
-	return 2*form.n*form.n*c.In.C*ceilDiv(c.Out.C, g.NR)*g.NR <= storedLimit
+	return 2*form.freqs*c.In.C*ceilDiv(c.Out.C, g.NR)*g.NR <= storedLimit
 }
 
 func newWinoI8(c *ConvI8, available ISA, l2 int, form *winoForm, p *proof, stored bool) (*winoI8, error) {
 	g := &winoI8{in: c.In, out: c.Out, pad: c.Window.Pad, form: form, winoKernels: chooseWinograd(available, form, c.Out.C),
-		th: ceilDiv(c.Out.H, form.m), tw: ceilDiv(c.Out.W, form.m), resid: c.Residual != nil}
-	g.tiles = g.th * g.tw
+		tw: ceilDiv(c.Out.W, form.m), tiles: tileCount(c, form), resid: c.Residual != nil}
+	if form.line != nil {
+		g.walk = newLineWalk(c)
+		g.tw = g.walk.lines
+	}
 	g.requant = chooseRequantizer(available, g.resid)
 	main := g.family[0]
 	g.nr, g.panels = main.NR, ceilDiv(c.Out.C, main.NR)
@@ -298,14 +355,15 @@ func (g *winoI8) pack(c *ConvI8, p *proof, mult []float32, stored bool) {
 	kr, nr := g.family[0].KR, g.nr
 	run, groups := padded4(c.In.C), g.kPad/kr
 	g.bias, g.corr, g.mult = aligned[int32](g.panels*nr), aligned[int32](g.panels*nr), aligned[float32](g.panels*nr)
-	g.packed = aligned[int8](g.panels * groups * 9 * nr * kr)
+	taps := g.form.taps
+	g.packed = aligned[int8](g.panels * groups * taps * nr * kr)
 	for first := 0; first < c.Out.C; first += nr {
-		panel := g.packed[first*groups*9*kr:]
+		panel := g.packed[first*groups*taps*kr:]
 		columns := min(nr, c.Out.C-first)
 		for i := 0; i < c.In.C; i += packBlock {
-			for tap := range 9 {
-				w := c.Weights[(first*9+tap)*run+i:]
-				spreadRows(panel[(i/kr*9+tap)*nr*kr:], 9*nr*kr, w, 9*run, columns, min(packBlock, c.In.C-i), kr)
+			for tap := range taps {
+				w := c.Weights[(first*taps+tap)*run+i:]
+				spreadRows(panel[(i/kr*taps+tap)*nr*kr:], taps*nr*kr, w, taps*run, columns, min(packBlock, c.In.C-i), kr)
 			}
 		}
 	}
@@ -319,7 +377,7 @@ func (g *winoI8) pack(c *ConvI8, p *proof, mult []float32, stored bool) {
 		g.padByte[i] = padByte(c.PadValue, c.ZeroIn, i%c.In.C)
 	}
 	if stored {
-		size := g.form.n * g.form.n * g.ldu / 2
+		size := g.form.freqs * g.ldu / 2
 		g.stored = aligned[int16](g.panels * size)
 		tmp := aligned[byte](winoTmp)
 		for i := range g.panels {
@@ -332,14 +390,14 @@ func (g *winoI8) pack(c *ConvI8, p *proof, mult []float32, stored bool) {
 // filters writes the transformed weights of a panel.
 func (g *winoI8) filters(u *int16, panel int, tmp *byte) {
 	groups := g.kPad / g.family[0].KR
-	g.filter.Fn(u, g.ldu, at(g.packed, panel*groups*9*g.filter.Lanes), groups, tmp)
+	g.filter.Fn(u, g.ldu, at(g.packed, panel*groups*g.form.taps*g.filter.Lanes), groups, tmp)
 }
 
 func (g *winoI8) prepared() *Prepared {
 	p := &Prepared{
 		Kernel: g.family[0].Name,
 		Why:    g.why,
-		MACs:   9 * int64(g.out.Len()) * int64(g.in.C),
+		MACs:   int64(g.form.taps) * int64(g.out.Len()) * int64(g.in.C),
 		Packed: 2*len(g.stored) + len(g.packed) + 12*len(g.bias),
 	}
 	if g.stored != nil {

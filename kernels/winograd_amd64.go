@@ -20,22 +20,37 @@ var archGEMM16s = []GEMM16{
 }
 
 var archWinoInputs = []WinoInput{
-	{"u8s16_winoinput4_avx512", AVX512, 4, 32, 24, asm.U8S16WinoInput4AVX512},
-	{"u8s16_winoinput2_avx512", AVX512, 2, 32, 74, asm.U8S16WinoInput2AVX512},
-	{"u8s16_winoinput4_avx2", AVX2, 4, 16, 16, asm.U8S16WinoInput4AVX2},
-	{"u8s16_winoinput2_avx2", AVX2, 2, 16, 43, asm.U8S16WinoInput2AVX2},
+	{"u8s16_winoinput4_avx512", AVX512, wino4x4, 32, 24, asm.U8S16WinoInput4AVX512},
+	{"u8s16_winoinput2_avx512", AVX512, wino2x2, 32, 74, asm.U8S16WinoInput2AVX512},
+	{"u8s16_winoinput4_avx2", AVX2, wino4x4, 16, 16, asm.U8S16WinoInput4AVX2},
+	{"u8s16_winoinput2_avx2", AVX2, wino2x2, 16, 43, asm.U8S16WinoInput2AVX2},
+
+	{"u8s16_winoinput6of7_avx512", AVX512, wino6of7, 32, 64, asm.U8S16WinoInput6of7AVX512},
+	{"u8s16_winoinput4of3_avx512", AVX512, wino4of3, 32, 205, asm.U8S16WinoInput4of3AVX512},
+	{"u8s16_winoinput6of7_avx2", AVX2, wino6of7, 16, 62, asm.U8S16WinoInput6of7AVX2},
+	{"u8s16_winoinput4of3_avx2", AVX2, wino4of3, 16, 200, asm.U8S16WinoInput4of3AVX2},
 }
 
 var archWinoFilters = []WinoFilter{
-	{"s8s16_winofilter4_avx512", AVX512, 4, 64, 18, asm.S8S16WinoFilter4AVX512},
-	{"s8s16_winofilter2_avx512", AVX512, 2, 64, 37, asm.S8S16WinoFilter2AVX512},
-	{"s8s16_winofilter4_avx2", AVX2, 4, 32, 16, asm.S8S16WinoFilter4AVX2},
-	{"s8s16_winofilter2_avx2", AVX2, 2, 32, 28, asm.S8S16WinoFilter2AVX2},
+	{"s8s16_winofilter4_avx512", AVX512, wino4x4, 64, 18, asm.S8S16WinoFilter4AVX512},
+	{"s8s16_winofilter2_avx512", AVX512, wino2x2, 64, 37, asm.S8S16WinoFilter2AVX512},
+	{"s8s16_winofilter4_avx2", AVX2, wino4x4, 32, 16, asm.S8S16WinoFilter4AVX2},
+	{"s8s16_winofilter2_avx2", AVX2, wino2x2, 32, 28, asm.S8S16WinoFilter2AVX2},
+
+	{"s8s16_winofilter6of7_avx512", AVX512, wino6of7, 64, 66, asm.S8S16WinoFilter6of7AVX512},
+	{"s8s16_winofilter4of3_avx512", AVX512, wino4of3, 64, 205, asm.S8S16WinoFilter4of3AVX512},
+	{"s8s16_winofilter6of7_avx2", AVX2, wino6of7, 32, 72, asm.S8S16WinoFilter6of7AVX2},
+	{"s8s16_winofilter4of3_avx2", AVX2, wino4of3, 32, 225, asm.S8S16WinoFilter4of3AVX2},
 }
 
 var archWinoOutputs = []WinoOutput{
-	{"s32_winooutput4_avx512", AVX512, 4, 32, 10, asm.S32WinoOutput4AVX512},
-	{"s32_winooutput2_avx512", AVX512, 2, 32, 60, asm.S32WinoOutput2AVX512},
-	{"s32_winooutput4_avx2", AVX2, 4, 16, 9, asm.S32WinoOutput4AVX2},
-	{"s32_winooutput2_avx2", AVX2, 2, 16, 36, asm.S32WinoOutput2AVX2},
+	{"s32_winooutput4_avx512", AVX512, wino4x4, 32, 10, asm.S32WinoOutput4AVX512},
+	{"s32_winooutput2_avx512", AVX512, wino2x2, 32, 60, asm.S32WinoOutput2AVX512},
+	{"s32_winooutput4_avx2", AVX2, wino4x4, 16, 9, asm.S32WinoOutput4AVX2},
+	{"s32_winooutput2_avx2", AVX2, wino2x2, 16, 36, asm.S32WinoOutput2AVX2},
+
+	{"s32_winooutput6of7_avx512", AVX512, wino6of7, 32, 34, asm.S32WinoOutput6of7AVX512},
+	{"s32_winooutput4of3_avx512", AVX512, wino4of3, 32, 103, asm.S32WinoOutput4of3AVX512},
+	{"s32_winooutput6of7_avx2", AVX2, wino6of7, 16, 31, asm.S32WinoOutput6of7AVX2},
+	{"s32_winooutput4of3_avx2", AVX2, wino4of3, 16, 96, asm.S32WinoOutput4of3AVX2},
 }

@@ -10,18 +10,24 @@ var portableGEMM16s = []GEMM16{
 }
 
 var portableWinoInputs = []WinoInput{
-	{Name: "u8s16_winoinput4_portable", M: 4, Lanes: 1, Rate: 1, Fn: winoInput4Portable},
-	{Name: "u8s16_winoinput2_portable", M: 2, Lanes: 1, Rate: 2, Fn: winoInput2Portable},
+	{Name: "u8s16_winoinput4_portable", Form: wino4x4, Lanes: 1, Rate: 1, Fn: winoInput4Portable},
+	{Name: "u8s16_winoinput2_portable", Form: wino2x2, Lanes: 1, Rate: 2, Fn: winoInput2Portable},
+	{Name: "u8s16_winoinput6of7_portable", Form: wino6of7, Lanes: 1, Rate: 1, Fn: lineInputPortable(wino6of7)},
+	{Name: "u8s16_winoinput4of3_portable", Form: wino4of3, Lanes: 1, Rate: 1, Fn: lineInputPortable(wino4of3)},
 }
 
 var portableWinoFilters = []WinoFilter{
-	{Name: "s8s16_winofilter4_portable", M: 4, Lanes: 4, Rate: 1, Fn: winoFilter4Portable},
-	{Name: "s8s16_winofilter2_portable", M: 2, Lanes: 4, Rate: 2, Fn: winoFilter2Portable},
+	{Name: "s8s16_winofilter4_portable", Form: wino4x4, Lanes: 4, Rate: 1, Fn: winoFilter4Portable},
+	{Name: "s8s16_winofilter2_portable", Form: wino2x2, Lanes: 4, Rate: 2, Fn: winoFilter2Portable},
+	{Name: "s8s16_winofilter6of7_portable", Form: wino6of7, Lanes: 4, Rate: 1, Fn: lineFilterPortable(wino6of7)},
+	{Name: "s8s16_winofilter4of3_portable", Form: wino4of3, Lanes: 4, Rate: 1, Fn: lineFilterPortable(wino4of3)},
 }
 
 var portableWinoOutputs = []WinoOutput{
-	{Name: "s32_winooutput4_portable", M: 4, NR: 4, Rate: 1, Fn: winoOutput4Portable},
-	{Name: "s32_winooutput2_portable", M: 2, NR: 4, Rate: 2, Fn: winoOutput2Portable},
+	{Name: "s32_winooutput4_portable", Form: wino4x4, NR: 4, Rate: 1, Fn: winoOutput4Portable},
+	{Name: "s32_winooutput2_portable", Form: wino2x2, NR: 4, Rate: 2, Fn: winoOutput2Portable},
+	{Name: "s32_winooutput6of7_portable", Form: wino6of7, NR: 4, Rate: 1, Fn: lineOutputPortable(wino6of7)},
+	{Name: "s32_winooutput4of3_portable", Form: wino4of3, NR: 4, Rate: 1, Fn: lineOutputPortable(wino4of3)},
 }
 
 func gemm16Portable2(c *int32, a *int16, lda int, b *int16, k int) {
@@ -162,7 +168,7 @@ func winoFilter2Portable(u *int16, ldf int, w *int8, groups int, _ *byte) {
 
 func winoOutput4Portable(y *int32, ldy int, m *int32, ldf, tiles int, corr *int32, _ *byte) {
 	const nr = 4
-	form := winoForms[0]
+	form := wino4x4
 	var s [4][6]int32
 	for t := range tiles {
 		for c := range nr {
@@ -185,7 +191,7 @@ func winoOutput4Portable(y *int32, ldy int, m *int32, ldf, tiles int, corr *int3
 
 func winoOutput2Portable(y *int32, ldy int, m *int32, ldf, tiles int, corr *int32, _ *byte) {
 	const nr = 4
-	form := winoForms[1]
+	form := wino2x2
 	var s [2][4]int32
 	for t := range tiles {
 		for c := range nr {

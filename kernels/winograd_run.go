@@ -22,20 +22,25 @@ func (g *winoI8) plan(l2 int) {
 	if l2 <= 0 {
 		l2 = defaultL2
 	}
-	b, n2, mr := &g.block, g.form.n*g.form.n, g.family[0].MR
-	perTile := n2 * 4 * g.nr
+	b, freqs, mr := &g.block, g.form.freqs, g.family[0].MR
+	perTile := freqs * 4 * g.nr
 	if g.stored != nil {
-		perTile += n2 * 2 * g.ldv
+		perTile += freqs * 2 * g.ldv
 	}
 	most := max(l2/4/perTile/mr, 1) * mr
 	b.count = ceilDiv(g.tiles, most)
 	b.tiles = min(ceilDiv(ceilDiv(g.tiles, b.count), mr)*mr, g.tiles)
 	b.count = ceilDiv(g.tiles, b.tiles)
-	b.row = min(g.tw, b.tiles, max(accumBytes*2/(4*g.nr*g.form.m*g.form.m), 1))
+	pixels, perRow := g.form.m*g.form.m, g.form.m // of a tile, and of its rows of sums
+	inputs := g.form.n * g.form.n
+	if g.form.line != nil {
+		pixels, perRow, inputs = g.form.m, 1, g.form.n
+	}
+	b.row = min(g.tw, b.tiles, max(accumBytes*2/(4*g.nr*pixels), 1))
 	b.ldv = winoStride(2 * g.ldv * b.tiles)
 	b.ldm = winoStride(4 * g.nr * b.tiles)
-	b.ldy = winoStride(4 * g.nr * g.form.m * b.row)
-	b.vBytes = n2 * b.ldv
+	b.ldy = winoStride(4 * g.nr * perRow * b.row)
+	b.vBytes = freqs * b.ldv
 
 	off := 0
 	take := func(n int) int {
@@ -44,13 +49,13 @@ func (g *winoI8) plan(l2 int) {
 		return at
 	}
 	b.offTmp = take(winoTmp)
-	b.offX = take(n2*g.in.C + Slack)
+	b.offX = take(inputs*g.in.C + Slack)
 	b.offY = take(g.form.m * b.ldy)
-	b.offM = take(n2*b.ldm + Slack)
+	b.offM = take(freqs*b.ldm + Slack)
 	if g.stored != nil {
 		b.offV = take(b.vBytes + Slack)
 	} else {
-		b.offU = take(n2*g.ldu + Slack)
+		b.offU = take(freqs*g.ldu + Slack)
 	}
 	b.size = off
 
@@ -59,7 +64,7 @@ func (g *winoI8) plan(l2 int) {
 
 // runTiles computes tiles lo..hi-1 of all channels.
 func (g *winoI8) runTiles(io *IO, lo, hi int, tmp []byte) {
-	size := g.form.n * g.form.n * g.ldu / 2
+	size := g.form.freqs * g.ldu / 2
 	v := (*int16)(unsafe.Pointer(at(tmp, g.block.offV)))
 	for t := lo; t < hi; t += g.block.tiles {
 		end := min(t+g.block.tiles, hi)
@@ -101,6 +106,11 @@ func (g *winoI8) runPanels(io *IO, lo, hi int, tmp []byte) {
 
 // inputTile transforms input tile t into place i of a block.
 func (g *winoI8) inputTile(io *IO, v *int16, t, i int, tmp []byte) {
+	v = (*int16)(unsafe.Add(unsafe.Pointer(v), i*2*g.ldv))
+	if g.form.line != nil {
+		g.inputLine(io, v, t, tmp)
+		return
+	}
 	n, c := g.form.n, g.in.C
 	y, x := t/g.tw*g.form.m-g.pad[0], t%g.tw*g.form.m-g.pad[1]
 	src, ldy := io.In[0], g.in.W*c
@@ -109,7 +119,6 @@ func (g *winoI8) inputTile(io *IO, v *int16, t, i int, tmp []byte) {
 		src, ldy, from = tmp[g.block.offX:], n*c, 0
 		g.gatherTile(src, io.In[0], y, x)
 	}
-	v = (*int16)(unsafe.Add(unsafe.Pointer(v), i*2*g.ldv))
 	g.input.Fn(v, g.block.ldv, at(src, from), ldy, c, c, at(tmp, g.block.offTmp))
 }
 
@@ -136,7 +145,7 @@ func (g *winoI8) gatherTile(dst, x []byte, y, x0 int) {
 // products multiplies some rows of transformed tiles with a panel, frequency by frequency.
 func (g *winoI8) products(v, u *int16, rows int, tmp []byte) {
 	m := at(tmp, g.block.offM)
-	for range g.form.n * g.form.n {
+	for range g.form.freqs {
 		c, a := (*int32)(unsafe.Pointer(m)), v
 		for left := rows; left > 0; {
 			k := g.family[g.next[left]]
@@ -153,6 +162,10 @@ func (g *winoI8) products(v, u *int16, rows int, tmp []byte) {
 
 // outputs transforms the products of tiles t..end-1 back and stores a panel's columns of the output.
 func (g *winoI8) outputs(io *IO, p, t, end int, tmp []byte) {
+	if g.form.line != nil {
+		g.outputLines(io, p, t, end, tmp)
+		return
+	}
 	b, m, oc := &g.block, g.form.m, g.out.C
 	y := (*int32)(unsafe.Pointer(at(tmp, b.offY)))
 	ch := p * g.nr

@@ -6,238 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"unsafe"
 )
-
-// checkGEMM16 compares one call with the sum written out.
-func checkGEMM16(t testing.TB, g *GEMM16, k int, fill func() (a, b int16)) {
-	t.Helper()
-	k = ceilDiv(k, g.KR) * g.KR
-	lda := 2*k + 6
-	a, ga := guardedOf[int16]((g.MR-1)*lda/2 + k)
-	b, gb := guardedOf[int16](k * g.NR)
-	c, gc := guardedOf[int32](g.MR * g.NR)
-	for i := range a {
-		a[i], _ = fill()
-	}
-	for i := range b {
-		_, b[i] = fill()
-	}
-	g.Fn(&c[0], &a[0], lda, &b[0], k)
-	for i := range g.MR {
-		for j := range g.NR {
-			var want int32
-			for x := range k {
-				want += int32(a[i*lda/2+x]) * int32(b[(x/g.KR*g.NR+j)*g.KR+x%g.KR])
-			}
-			if c[i*g.NR+j] != want {
-				t.Fatalf("%s, k %d: c[%d][%d] = %d, want %d", g.Name, k, i, j, c[i*g.NR+j], want)
-			}
-		}
-	}
-	for _, g := range []guarded{ga, gb, gc} {
-		g.check(t)
-	}
-}
-
-func TestGEMM16(t *testing.T) {
-	for i := range gemm16s {
-		g := &gemm16s[i]
-		t.Run(g.Name, func(t *testing.T) {
-			runnable(t, g.Name, g.ISA)
-			if stem := fmt.Sprintf("s16s16_gemm_%dx%dc%d_", g.MR, g.NR, g.KR); !strings.HasPrefix(g.Name, stem) {
-				t.Errorf("name does not start with %s", stem)
-			}
-			r := rand.New(rand.NewPCG(1, 2))
-			random := func() (int16, int16) { return int16(r.IntN(51001) - 25500), int16(r.IntN(12447) - 6223) }
-			extreme := func() (int16, int16) { return int16(r.IntN(2)*51000 - 25500), int16(r.IntN(2)*12446 - 6223) }
-			most := func() (int16, int16) { return 25500, -6223 }
-			for k := 1; k <= 20; k++ {
-				checkGEMM16(t, g, k, random)
-				checkGEMM16(t, g, k, extreme)
-			}
-			checkGEMM16(t, g, 1024, most) // the sum wraps
-			checkGEMM16(t, g, 333, random)
-		})
-	}
-}
-
-// The matrices as they are in print, with the scales: the transforms are compared with them.
-var winoMatrices = map[int]struct{ bt, g, at [][]int32 }{
-	4: {
-		[][]int32{{4, 0, -5, 0, 1, 0}, {0, -4, -4, 1, 1, 0}, {0, 4, -4, -1, 1, 0}, {0, -2, -1, 2, 1, 0}, {0, 2, -1, -2, 1, 0}, {0, 4, 0, -5, 0, 1}},
-		[][]int32{{6, 0, 0}, {1, 1, 1}, {1, -1, 1}, {1, 2, 4}, {1, -2, 4}, {0, 0, 6}},
-		[][]int32{{1, -4, -4, 1, 1, 0}, {0, -4, 4, 2, -2, 0}, {0, -4, -4, 4, 4, 0}, {0, -4, 4, 8, -8, 4}},
-	},
-	2: {
-		[][]int32{{1, 0, -1, 0}, {0, 1, 1, 0}, {0, -1, 1, 0}, {0, 1, 0, -1}},
-		[][]int32{{2, 0, 0}, {1, 1, 1}, {1, -1, 1}, {0, 0, 2}},
-		[][]int32{{1, 1, 1, 0}, {0, 1, -1, -1}},
-	},
-}
-
-// sandwich is l x l^T.
-func sandwich(l [][]int32, x func(i, j int) int32) [][]int32 {
-	n := len(l[0])
-	y := make([][]int32, len(l))
-	for i := range y {
-		y[i] = make([]int32, len(l))
-		for j := range y[i] {
-			for a := range n {
-				for b := range n {
-					y[i][j] += l[i][a] * x(a, b) * l[j][b]
-				}
-			}
-		}
-	}
-	return y
-}
-
-// A^T ((G w G^T) . (B^T x B)) A is the scale times the convolution, as integers: the identity that all of this rests on.
-func TestWinogradIdentity(t *testing.T) {
-	r := rand.New(rand.NewPCG(3, 4))
-	for _, form := range winoForms {
-		mx := winoMatrices[form.m]
-		var x, w [6][6]int32
-		for range 100 {
-			for i := range 6 {
-				for j := range 6 {
-					x[i][j], w[i][j] = r.Int32N(256), r.Int32N(255)-127
-				}
-			}
-			v := sandwich(mx.bt, func(i, j int) int32 { return x[i][j] })
-			u := sandwich(mx.g, func(i, j int) int32 { return w[i][j] })
-			y := sandwich(mx.at, func(i, j int) int32 { return u[i][j] * v[i][j] })
-			for i := range form.m {
-				for j := range form.m {
-					var sum int32
-					for a := range 3 {
-						for b := range 3 {
-							sum += x[i+a][j+b] * w[a][b]
-						}
-					}
-					if got := y[i][j] * int32(form.inverse); got != sum<<form.shift {
-						t.Fatalf("F(%d): %d, want %d", form.m, got, sum<<form.shift)
-					}
-				}
-			}
-		}
-	}
-}
-
-func TestWinoInput(t *testing.T) {
-	for i := range winoInputs {
-		in := &winoInputs[i]
-		t.Run(in.Name, func(t *testing.T) {
-			runnable(t, in.Name, in.ISA)
-			r := rand.New(rand.NewPCG(5, 6))
-			n, bt := in.M+2, winoMatrices[in.M].bt
-			for c := 1; c <= 70; c++ {
-				full := ceilDiv(c, in.Lanes) * in.Lanes
-				ldx := c + r.IntN(3)
-				ldy := n*ldx + r.IntN(3)
-				ldf := 2*full + 2*r.IntN(40)
-				x, gx := guardedOf[byte]((n-1)*ldy + (n-1)*ldx + c)
-				extreme := c%2 == 0
-				for i := range x {
-					x[i] = byte(r.Uint32())
-					if extreme {
-						x[i] = byte(r.IntN(2) * 255)
-					}
-				}
-				v, gv := guardedOf[int16]((n*n-1)*ldf/2 + full)
-				tmp := newGuarded(winoTmp)
-				in.Fn(&v[0], ldf, &x[0], ldy, ldx, c, &tmp.body[0])
-				for ch := range c {
-					want := sandwich(bt, func(i, j int) int32 { return int32(x[i*ldy+j*ldx+ch]) })
-					for f := range n * n {
-						if got := int32(v[f*ldf/2+ch]); got != want[f/n][f%n] {
-							t.Fatalf("%d channels: v[%d][%d] = %d, want %d", c, f, ch, got, want[f/n][f%n])
-						}
-					}
-				}
-				for _, g := range []guarded{gx, gv, tmp} {
-					g.check(t)
-				}
-			}
-		})
-	}
-}
-
-func TestWinoFilter(t *testing.T) {
-	for i := range winoFilters {
-		fil := &winoFilters[i]
-		t.Run(fil.Name, func(t *testing.T) {
-			runnable(t, fil.Name, fil.ISA)
-			r := rand.New(rand.NewPCG(7, 8))
-			n, gm := fil.M+2, winoMatrices[fil.M].g
-			for groups := 1; groups <= 9; groups++ {
-				ldf := 2*fil.Lanes*groups + 2*r.IntN(40)
-				w, gw := guardedOf[int8](9 * fil.Lanes * groups)
-				copy(w, weights(r, len(w), groups%2 == 0, false))
-				u, gu := guardedOf[int16]((n*n-1)*ldf/2 + fil.Lanes*groups)
-				tmp := newGuarded(winoTmp)
-				fil.Fn(&u[0], ldf, &w[0], groups, &tmp.body[0])
-				for l := range fil.Lanes * groups {
-					want := sandwich(gm, func(i, j int) int32 {
-						return int32(w[fil.Lanes*(l/fil.Lanes*9+3*i+j)+l%fil.Lanes])
-					})
-					for f := range n * n {
-						if got := int32(u[f*ldf/2+l]); got != want[f/n][f%n] {
-							t.Fatalf("%d groups: u[%d][%d] = %d, want %d", groups, f, l, got, want[f/n][f%n])
-						}
-					}
-				}
-				for _, g := range []guarded{gw, gu, tmp} {
-					g.check(t)
-				}
-			}
-		})
-	}
-}
-
-func TestWinoOutput(t *testing.T) {
-	for i := range winoOutputs {
-		out := &winoOutputs[i]
-		t.Run(out.Name, func(t *testing.T) {
-			runnable(t, out.Name, out.ISA)
-			r := rand.New(rand.NewPCG(9, 10))
-			form := winoForms[slices.IndexFunc(winoForms, func(f *winoForm) bool { return f.m == out.M })]
-			n, at := form.n, winoMatrices[out.M].at
-			for tiles := 1; tiles <= 9; tiles++ {
-				ldf := 4*out.NR*tiles + 4*r.IntN(20)
-				ldy := 4*out.NR*out.M*tiles + 4*r.IntN(20)
-				m, gm := guardedOf[int32]((n*n-1)*ldf/4 + out.NR*tiles)
-				y, gy := guardedOf[int32]((out.M-1)*ldy/4 + out.NR*out.M*tiles)
-				corr, gc := guardedOf[int32](out.NR)
-				for i := range m {
-					m[i] = int32(r.Uint32())
-				}
-				for i := range corr {
-					corr[i] = int32(r.Uint32())
-				}
-				tmp := newGuarded(winoTmp)
-				out.Fn(&y[0], ldy, &m[0], ldf, tiles, &corr[0], &tmp.body[0])
-				for tile := range tiles {
-					for c := range out.NR {
-						want := sandwich(at, func(i, j int) int32 { return m[(i*n+j)*ldf/4+out.NR*tile+c] })
-						for i := range out.M {
-							for j := range out.M {
-								want := (want[i][j]*int32(form.inverse) + corr[c]) >> form.shift
-								if got := y[i*ldy/4+out.NR*(out.M*tile+j)+c]; got != want {
-									t.Fatalf("tile %d of %d: y[%d][%d][%d] = %d, want %d", tile, tiles, i, j, c, got, want)
-								}
-							}
-						}
-					}
-				}
-				for _, g := range []guarded{gm, gy, gc, tmp} {
-					g.check(t)
-				}
-			}
-		})
-	}
-}
 
 // checkWinograd compares a layer with the contract, in every form that its range allows, with every instruction set here.
 func checkWinograd(t testing.TB, c *ConvI8, x, res []int8, splits ...string) {
@@ -248,11 +17,14 @@ func checkWinograd(t testing.TB, c *ConvI8, x, res []int8, splits ...string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, form := range winoForms {
+	for _, form := range winoFormsOf(&c.Window) {
 		if winoReach(c) >= form.limit() {
 			continue
 		}
 		for _, isa := range variants() {
+			if k := chooseWinograd(isa, form, c.Out.C); !k.complete() {
+				continue
+			}
 			for _, l2 := range []int{0, 1 << 12} {
 				for _, stored := range []bool{true, false} {
 					g, err := newWinoI8(c, isa, l2, form, proved, stored)
@@ -273,7 +45,7 @@ func checkWinograd(t testing.TB, c *ConvI8, x, res []int8, splits ...string) {
 						for _, b := range inner {
 							b.check(t)
 						}
-						diff(t, fmt.Sprintf("F(%d), %s, %s, L2 %d, stored %v", form.m, p.Kernel, split, l2, stored), loadBytes(out.body), want, c.Out)
+						diff(t, fmt.Sprintf("F(%s), %s, %s, L2 %d, stored %v", form.name, p.Kernel, split, l2, stored), loadBytes(out.body), want, c.Out)
 					}
 				}
 			}
@@ -281,6 +53,11 @@ func checkWinograd(t testing.TB, c *ConvI8, x, res []int8, splits ...string) {
 	}
 	in.check(t)
 	inRes.check(t)
+}
+
+// line is a window of one row or column with stride 1.
+func line(kh, kw int, pad ...int) Window {
+	return Window{KH: kh, KW: kw, StrideH: 1, StrideW: 1, DilationH: 1, DilationW: 1, Pad: [4]int(pad)}
 }
 
 func TestWinograd(t *testing.T) {
@@ -298,6 +75,15 @@ func TestWinograd(t *testing.T) {
 		{name: "a row", in: Shape{1, 30, 8}, o: 12, win: win(3, 1, 1, 1)},
 		{name: "extreme", in: Shape{8, 9, 64}, o: 48, win: win(3, 1, 1, 1), extreme: true, padValue: true},
 		{name: "many tiles", in: Shape{41, 38, 6}, o: 8, win: win(3, 1, 1, 1)},
+		{name: "1x7", in: Shape{17, 17, 48}, o: 40, win: line(1, 7, 0, 3, 0, 3)},
+		{name: "7x1", in: Shape{17, 17, 40}, o: 70, win: line(7, 1, 3, 0, 3, 0), residual: true, padValue: true},
+		{name: "1x7 short", in: Shape{3, 7, 33}, o: 17, win: line(1, 7, 0, 0, 0, 0)},
+		{name: "7x1 padded beside", in: Shape{9, 5, 20}, o: 33, win: line(7, 1, 1, 2, 4, 1), padValue: true, extreme: true},
+		{name: "1x7 padding only", in: Shape{1, 1, 5}, o: 3, win: line(1, 7, 1, 6, 0, 6), padValue: true, residual: true},
+		{name: "1x7 extreme", in: Shape{6, 30, 64}, o: 48, win: line(1, 7, 0, 3, 0, 3), extreme: true},
+		{name: "1x3", in: Shape{8, 8, 48}, o: 36, win: line(1, 3, 0, 1, 0, 1), residual: true},
+		{name: "3x1", in: Shape{9, 6, 37}, o: 29, win: line(3, 1, 1, 0, 1, 0), padValue: true, extreme: true},
+		{name: "3x1 padded beside", in: Shape{5, 4, 16}, o: 9, win: line(3, 1, 2, 1, 0, 3), padValue: true},
 	} {
 		t.Run(cc.name, func(t *testing.T) {
 			cc.groups = 1
@@ -325,7 +111,7 @@ func TestWinogradBound(t *testing.T) {
 	}
 	for _, sign := range []int8{1, -1} {
 		c := layer(230, sign)
-		if winoReach(c) >= winoForms[0].limit() {
+		if winoReach(c) >= wino4x4.limit() {
 			t.Fatalf("230 channels: reach %d", winoReach(c))
 		}
 		for _, zero := range []int32{-128, 127} {
@@ -339,7 +125,7 @@ func TestWinogradBound(t *testing.T) {
 		}
 
 		out := layer(231, sign)
-		if reach := winoReach(out); reach < winoForms[0].limit() || reach >= winoForms[1].limit() {
+		if reach := winoReach(out); reach < wino4x4.limit() || reach >= wino2x2.limit() {
 			t.Fatalf("231 channels: reach %d", reach)
 		}
 		x := slices.Repeat([]int8{127}, out.In.Len())
@@ -348,7 +134,7 @@ func TestWinogradBound(t *testing.T) {
 		wrong := 0
 		for _, v := range []int8{-128, 127} {
 			x := slices.Repeat([]int8{v}, out.In.Len())
-			g, err := newWinoI8(out, Portable, 0, winoForms[0], proved, true)
+			g, err := newWinoI8(out, Portable, 0, wino4x4, proved, true)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -396,7 +182,7 @@ func TestWinogradChoice(t *testing.T) {
 	for name, edit := range map[string]func(c *convCase){
 		"stride 2":   func(c *convCase) { c.win.StrideH, c.win.StrideW = 2, 2 },
 		"dilation 2": func(c *convCase) { c.win.DilationH, c.win.DilationW = 2, 2 },
-		"1x3":        func(c *convCase) { c.win.KH = 1 },
+		"1x2":        func(c *convCase) { c.win.KH, c.win.KW = 1, 2 },
 		"groups":     func(c *convCase) { c.groups = 2 },
 		"3 channels": func(c *convCase) { c.in.C = 3 },
 		"one pixel":  func(c *convCase) { c.in.H, c.in.W, c.win.Pad = 3, 3, [4]int{} },
@@ -410,83 +196,21 @@ func TestWinogradChoice(t *testing.T) {
 }
 
 func FuzzWinograd(f *testing.F) {
-	f.Add(uint64(1), uint8(9), uint8(7), uint8(33), uint8(20), uint16(0x1111), uint8(3))
-	f.Add(uint64(2), uint8(4), uint8(4), uint8(64), uint8(64), uint16(0), uint8(4))
+	f.Add(uint64(3), uint8(16), uint8(16), uint8(30), uint8(40), uint16(0x0303), uint8(8))
+	f.Add(uint64(4), uint8(9), uint8(11), uint8(48), uint8(20), uint16(0x3131), uint8(22))
+	f.Add(uint64(1), uint8(9), uint8(7), uint8(33), uint8(20), uint16(0x1111), uint8(3|4<<3))
+	f.Add(uint64(2), uint8(4), uint8(4), uint8(64), uint8(64), uint16(0), uint8(4|4<<3))
 	f.Fuzz(func(t *testing.T, seed uint64, h, w, c, o uint8, pad uint16, flags uint8) {
 		cc := convCase{in: Shape{1 + int(h)%20, 1 + int(w)%20, 1 + int(c)%80}, o: 1 + int(o)%70, groups: 1,
 			win:      win(3, 1, 1, int(pad&3), int(pad>>4&3), int(pad>>8&3), int(pad>>12&3)),
 			residual: flags&1 != 0, padValue: flags&2 != 0, extreme: flags&4 != 0}
+		if kind := flags >> 3 & 7; kind < 4 { // 1x7 7x1 1x3 3x1
+			cc.win.KH, cc.win.KW = []int{1, 7, 1, 3}[kind], []int{7, 1, 3, 1}[kind]
+		}
 		if s := cc.win.outSize(cc.in, 1); s.H < 1 || s.W < 1 {
 			t.Skip()
 		}
 		layer, x, res := cc.build(rand.New(rand.NewPCG(seed, 13)))
 		checkWinograd(t, layer, x, res, "thirds")
 	})
-}
-
-// BenchmarkWinoTransforms gives the rows' rates: elements of results a microsecond.
-func BenchmarkWinoTransforms(b *testing.B) {
-	const channels, tiles = 128, 14
-	tmp := aligned[byte](winoTmp)
-	rate := func(b *testing.B, n int) { b.ReportMetric(float64(n*b.N)/b.Elapsed().Seconds()/1e6, "el/us") }
-	for i := range winoInputs {
-		if in := &winoInputs[i]; in.ISA&^features == 0 {
-			b.Run(in.Name, func(b *testing.B) {
-				ldf := winoStride(2 * channels)
-				v, x := aligned[int16](36*ldf/2), aligned[byte](36*channels)
-				for b.Loop() {
-					in.Fn(&v[0], ldf, &x[0], 6*channels, channels, channels, &tmp[0])
-				}
-				rate(b, channels)
-			})
-		}
-	}
-	for i := range winoFilters {
-		if fil := &winoFilters[i]; fil.ISA&^features == 0 {
-			b.Run(fil.Name, func(b *testing.B) {
-				groups := channels / 2
-				ldf := winoStride(2 * groups * fil.Lanes)
-				u, w := aligned[int16](36*ldf/2), aligned[int8](9*groups*fil.Lanes)
-				for b.Loop() {
-					fil.Fn(&u[0], ldf, &w[0], groups, &tmp[0])
-				}
-				rate(b, groups*fil.Lanes)
-			})
-		}
-	}
-	for i := range winoOutputs {
-		if out := &winoOutputs[i]; out.ISA&^features == 0 {
-			b.Run(out.Name, func(b *testing.B) {
-				ldf, ldy := winoStride(4*out.NR*tiles), winoStride(4*out.NR*tiles*out.M)
-				m, y := aligned[int32](36*ldf/4), aligned[int32](out.M*ldy/4)
-				corr := aligned[int32](out.NR)
-				for b.Loop() {
-					out.Fn(&y[0], ldy, &m[0], ldf, tiles, &corr[0], &tmp[0])
-				}
-				rate(b, tiles*out.NR)
-			})
-		}
-	}
-}
-
-func BenchmarkGEMM16(b *testing.B) {
-	const k, n = 256, 64
-	for i := range gemm16s {
-		g := &gemm16s[i]
-		if g.ISA&^features != 0 {
-			continue
-		}
-		b.Run(g.Name, func(b *testing.B) {
-			m := 56 / g.MR
-			a, w, c := aligned[int16](56*k), aligned[int16](k*n), aligned[int32](g.MR*g.NR)
-			for b.Loop() {
-				for p := range n / g.NR {
-					for r := range m {
-						g.Fn(&c[0], &a[r*g.MR*k], 2*k, (*int16)(unsafe.Pointer(&w[p*g.NR*k])), k)
-					}
-				}
-			}
-			report(b, float64(m*g.MR)*k*n)
-		})
-	}
 }

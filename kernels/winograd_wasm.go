@@ -11,16 +11,16 @@ var archGEMM16s = []GEMM16{
 }
 
 var archWinoInputs = []WinoInput{
-	{"u8s16_winoinput4_simd128", SIMD128, 4, 8, 2, asm.U8S16WinoInput4SIMD128},
-	{"u8s16_winoinput2_simd128", SIMD128, 2, 8, 5, asm.U8S16WinoInput2SIMD128},
+	{"u8s16_winoinput4_simd128", SIMD128, wino4x4, 8, 2, asm.U8S16WinoInput4SIMD128},
+	{"u8s16_winoinput2_simd128", SIMD128, wino2x2, 8, 5, asm.U8S16WinoInput2SIMD128},
 }
 
 var archWinoFilters = []WinoFilter{
-	{"s8s16_winofilter4_simd128", SIMD128, 4, 64, 4, asm.S8S16WinoFilter4SIMD128},
-	{"s8s16_winofilter2_simd128", SIMD128, 2, 64, 7, asm.S8S16WinoFilter2SIMD128},
+	{"s8s16_winofilter4_simd128", SIMD128, wino4x4, 64, 4, asm.S8S16WinoFilter4SIMD128},
+	{"s8s16_winofilter2_simd128", SIMD128, wino2x2, 64, 7, asm.S8S16WinoFilter2SIMD128},
 }
 
 var archWinoOutputs = []WinoOutput{
-	{"s32_winooutput4_simd128", SIMD128, 4, 8, 2, asm.S32WinoOutput4SIMD128},
-	{"s32_winooutput2_simd128", SIMD128, 2, 8, 4, asm.S32WinoOutput2SIMD128},
+	{"s32_winooutput4_simd128", SIMD128, wino4x4, 8, 2, asm.S32WinoOutput4SIMD128},
+	{"s32_winooutput2_simd128", SIMD128, wino2x2, 8, 4, asm.S32WinoOutput2SIMD128},
 }

@@ -25,7 +25,7 @@ type benchKernelsCmd struct {
 func (*benchKernelsCmd) Help() string {
 	return `A shape is M x K x N: output pixels, terms a result, output channels. Speeds are the best of five rounds on one thread, in billions of multiplications with addition (GMAC/s) or of elements a second; those that a tile spends on rows or columns behind the shape's end do not count. The share is of what this core's multiplier does on registers alone, measured in the same rounds.
 
-* marks the kernel that is chosen for the shape: for layers of the model by what the model runs with, for other operations by what they would run with here. A 3x3 layer marked at a 16-bit product runs by Winograd's method, with a quarter of the multiplications.`
+* marks the kernel that is chosen for the shape: for layers of the model by what the model runs with, for other operations by what they would run with here. A layer marked at a 16-bit product of 16-bit weights (s16s16) runs by Winograd's method: 3x3 with a quarter of the multiplications.`
 }
 
 // kernelBench is one line of the result.
