@@ -1111,6 +1111,136 @@ func F32Gemm2x16c1FMA(c *float32, ldc int, a *float32, lda int, b *float32, k in
 //go:noescape
 func F32Gemm1x16c1FMA(c *float32, ldc int, a *float32, lda int, b *float32, k int, bias *float32, res *float32, ldr int, p *ClampF32)
 
+// F32F16Gemm14x32c1AVX512 is a 14x32 tile: for i < 14, j < 32, distances lda, ldc and ldr being in bytes:
+//
+//	v := bias[j], or c[i*ldc...][j] if bias is nil
+//	for t < k { v = FMA(a[i*lda...][t], float32 of the half b[32*t+j], v) }
+//	c[i*ldc...][j] = v, or what p makes of it and, unless res is nil, res[i*ldr...][j], if p is not nil
+//
+// k is at least 1.
+//
+// Unless wide is nil, wide[32*t+j] = float32 of the half b[32*t+j], t < k.
+//
+//go:noescape
+func F32F16Gemm14x32c1AVX512(c *float32, ldc int, a *float32, lda int, b *uint16, k int, bias *float32, res *float32, ldr int, p *ClampF32, wide *float32)
+
+// F32F16Gemm8x32c1AVX512 is a 8x32 tile: for i < 8, j < 32, distances lda, ldc and ldr being in bytes:
+//
+//	v := bias[j], or c[i*ldc...][j] if bias is nil
+//	for t < k { v = FMA(a[i*lda...][t], float32 of the half b[32*t+j], v) }
+//	c[i*ldc...][j] = v, or what p makes of it and, unless res is nil, res[i*ldr...][j], if p is not nil
+//
+// k is at least 1.
+//
+// Unless wide is nil, wide[32*t+j] = float32 of the half b[32*t+j], t < k.
+//
+//go:noescape
+func F32F16Gemm8x32c1AVX512(c *float32, ldc int, a *float32, lda int, b *uint16, k int, bias *float32, res *float32, ldr int, p *ClampF32, wide *float32)
+
+// F32F16Gemm7x32c1AVX512 is a 7x32 tile: for i < 7, j < 32, distances lda, ldc and ldr being in bytes:
+//
+//	v := bias[j], or c[i*ldc...][j] if bias is nil
+//	for t < k { v = FMA(a[i*lda...][t], float32 of the half b[32*t+j], v) }
+//	c[i*ldc...][j] = v, or what p makes of it and, unless res is nil, res[i*ldr...][j], if p is not nil
+//
+// k is at least 1.
+//
+// Unless wide is nil, wide[32*t+j] = float32 of the half b[32*t+j], t < k.
+//
+//go:noescape
+func F32F16Gemm7x32c1AVX512(c *float32, ldc int, a *float32, lda int, b *uint16, k int, bias *float32, res *float32, ldr int, p *ClampF32, wide *float32)
+
+// F32F16Gemm4x32c1AVX512 is a 4x32 tile: for i < 4, j < 32, distances lda, ldc and ldr being in bytes:
+//
+//	v := bias[j], or c[i*ldc...][j] if bias is nil
+//	for t < k { v = FMA(a[i*lda...][t], float32 of the half b[32*t+j], v) }
+//	c[i*ldc...][j] = v, or what p makes of it and, unless res is nil, res[i*ldr...][j], if p is not nil
+//
+// k is at least 1.
+//
+// Unless wide is nil, wide[32*t+j] = float32 of the half b[32*t+j], t < k.
+//
+//go:noescape
+func F32F16Gemm4x32c1AVX512(c *float32, ldc int, a *float32, lda int, b *uint16, k int, bias *float32, res *float32, ldr int, p *ClampF32, wide *float32)
+
+// F32F16Gemm2x32c1AVX512 is a 2x32 tile: for i < 2, j < 32, distances lda, ldc and ldr being in bytes:
+//
+//	v := bias[j], or c[i*ldc...][j] if bias is nil
+//	for t < k { v = FMA(a[i*lda...][t], float32 of the half b[32*t+j], v) }
+//	c[i*ldc...][j] = v, or what p makes of it and, unless res is nil, res[i*ldr...][j], if p is not nil
+//
+// k is at least 1.
+//
+// Unless wide is nil, wide[32*t+j] = float32 of the half b[32*t+j], t < k.
+//
+//go:noescape
+func F32F16Gemm2x32c1AVX512(c *float32, ldc int, a *float32, lda int, b *uint16, k int, bias *float32, res *float32, ldr int, p *ClampF32, wide *float32)
+
+// F32F16Gemm1x32c1AVX512 is a 1x32 tile: for i < 1, j < 32, distances lda, ldc and ldr being in bytes:
+//
+//	v := bias[j], or c[i*ldc...][j] if bias is nil
+//	for t < k { v = FMA(a[i*lda...][t], float32 of the half b[32*t+j], v) }
+//	c[i*ldc...][j] = v, or what p makes of it and, unless res is nil, res[i*ldr...][j], if p is not nil
+//
+// k is at least 1.
+//
+// Unless wide is nil, wide[32*t+j] = float32 of the half b[32*t+j], t < k.
+//
+//go:noescape
+func F32F16Gemm1x32c1AVX512(c *float32, ldc int, a *float32, lda int, b *uint16, k int, bias *float32, res *float32, ldr int, p *ClampF32, wide *float32)
+
+// F32F16Gemm6x16c1F16C is a 6x16 tile: for i < 6, j < 16, distances lda, ldc and ldr being in bytes:
+//
+//	v := bias[j], or c[i*ldc...][j] if bias is nil
+//	for t < k { v = FMA(a[i*lda...][t], float32 of the half b[16*t+j], v) }
+//	c[i*ldc...][j] = v, or what p makes of it and, unless res is nil, res[i*ldr...][j], if p is not nil
+//
+// k is at least 1.
+//
+// Unless wide is nil, wide[16*t+j] = float32 of the half b[16*t+j], t < k.
+//
+//go:noescape
+func F32F16Gemm6x16c1F16C(c *float32, ldc int, a *float32, lda int, b *uint16, k int, bias *float32, res *float32, ldr int, p *ClampF32, wide *float32)
+
+// F32F16Gemm4x16c1F16C is a 4x16 tile: for i < 4, j < 16, distances lda, ldc and ldr being in bytes:
+//
+//	v := bias[j], or c[i*ldc...][j] if bias is nil
+//	for t < k { v = FMA(a[i*lda...][t], float32 of the half b[16*t+j], v) }
+//	c[i*ldc...][j] = v, or what p makes of it and, unless res is nil, res[i*ldr...][j], if p is not nil
+//
+// k is at least 1.
+//
+// Unless wide is nil, wide[16*t+j] = float32 of the half b[16*t+j], t < k.
+//
+//go:noescape
+func F32F16Gemm4x16c1F16C(c *float32, ldc int, a *float32, lda int, b *uint16, k int, bias *float32, res *float32, ldr int, p *ClampF32, wide *float32)
+
+// F32F16Gemm2x16c1F16C is a 2x16 tile: for i < 2, j < 16, distances lda, ldc and ldr being in bytes:
+//
+//	v := bias[j], or c[i*ldc...][j] if bias is nil
+//	for t < k { v = FMA(a[i*lda...][t], float32 of the half b[16*t+j], v) }
+//	c[i*ldc...][j] = v, or what p makes of it and, unless res is nil, res[i*ldr...][j], if p is not nil
+//
+// k is at least 1.
+//
+// Unless wide is nil, wide[16*t+j] = float32 of the half b[16*t+j], t < k.
+//
+//go:noescape
+func F32F16Gemm2x16c1F16C(c *float32, ldc int, a *float32, lda int, b *uint16, k int, bias *float32, res *float32, ldr int, p *ClampF32, wide *float32)
+
+// F32F16Gemm1x16c1F16C is a 1x16 tile: for i < 1, j < 16, distances lda, ldc and ldr being in bytes:
+//
+//	v := bias[j], or c[i*ldc...][j] if bias is nil
+//	for t < k { v = FMA(a[i*lda...][t], float32 of the half b[16*t+j], v) }
+//	c[i*ldc...][j] = v, or what p makes of it and, unless res is nil, res[i*ldr...][j], if p is not nil
+//
+// k is at least 1.
+//
+// Unless wide is nil, wide[16*t+j] = float32 of the half b[16*t+j], t < k.
+//
+//go:noescape
+func F32F16Gemm1x16c1F16C(c *float32, ldc int, a *float32, lda int, b *uint16, k int, bias *float32, res *float32, ldr int, p *ClampF32, wide *float32)
+
 // F16F32ExpandAVX512 writes n halves as float32; n is a multiple of 16.
 //
 //go:noescape

@@ -26,7 +26,7 @@ type Bench struct {
 const benchWork = 32 << 20
 
 // BenchOps lists the operations that Benches knows, as KernelInfo names them.
-var BenchOps = []string{"gemm", "gemmf32", "gemmf16", "depthwise", "depthwisef32", "winograd", "winogradf32", "requant", "widen", "flip", "expand", "narrow",
+var BenchOps = []string{"gemm", "gemmf32", "gemmf32f16", "gemmf16", "depthwise", "depthwisef32", "winograd", "winogradf32", "requant", "widen", "flip", "expand", "narrow",
 	"sum", "max", "rescale", "add", "mul", "attend", "scan", "spread", "sha256", "depthwisei16", "requanti16", "addi16",
 	"blend", "unzip", "reduce", "color", "maxpoolf32", "avgpoolf32", "map", "sums", "dot", "attendf32"}
 
@@ -40,6 +40,8 @@ func Benches(op string, s BenchShape) []Bench {
 		b.gemm16(s)
 	case "gemmf32":
 		b.gemmF32(s)
+	case "gemmf32f16":
+		b.gemmF32F16(s)
 	case "gemmf16":
 		b.gemmF16(s)
 	case "depthwise":

@@ -18,6 +18,22 @@ func (b *benches) gemmF32(s BenchShape) {
 	}
 }
 
+func (b *benches) gemmF32F16(s BenchShape) {
+	family := expandingFamily(chooseGEMMF32(features, s.N), features)
+	for i := range gemmsF32F16 {
+		g := &gemmsF32F16[i]
+		if g.ISA&^features != 0 || s.M < g.MR {
+			continue
+		}
+		a, w := filled[float32](s.M*s.K), make([]uint16, ceilDiv(s.N, g.NR)*g.NR*s.K)
+		c, bias := aligned[float32](g.MR*g.NR), filled[float32](g.NR)
+		rows, run := tiles(s, g.MR, g.NR, 4*s.K, func(row, panel int) {
+			g.Fn(&c[0], 4*g.NR, &a[row*s.K], 4*s.K, &w[panel*g.NR*s.K], s.K, &bias[0], nil, 0, nil, nil)
+		})
+		b.add(g.Name, g.ISA, len(family) > 0 && g == family[0], rows*s.K*s.N, 0, run)
+	}
+}
+
 func (b *benches) gemmF16(s BenchShape) {
 	k := min(s.K, halfTerms)
 	for i := range gemmsF16 {

@@ -25,6 +25,8 @@ func BenchmarkConvF32(b *testing.B) {
 		{"3x3_28x28x512x512", Shape{28, 28, 512}, 512, win(3, 1, 1, 1)},
 		{"3x3_7x7x512x512", Shape{7, 7, 512}, 512, win(3, 1, 1, 1)},
 		{"3x3_224x224x3x32", Shape{224, 224, 3}, 32, win(3, 2, 1, 1)},
+		{"1x1_28x28x2048x512", Shape{28, 28, 2048}, 512, win(1, 1, 1)},
+		{"3x1_28x1x2048x2048", Shape{28, 1, 2048}, 2048, window1D(3, 1)},
 		{"fc_2048x1000", Shape{1, 1, 2048}, 1000, win(1, 1, 1)},
 	} {
 		out := cc.win.outSize(cc.in, cc.o)

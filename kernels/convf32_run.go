@@ -1,6 +1,7 @@
 package kernels
 
 import (
+	"math"
 	"unsafe"
 
 	"github.com/rfga-edge/rfga-edge/asm"
@@ -14,8 +15,9 @@ type convF32 struct {
 	k       int // KH*KW*gi
 	rows    int // OH*OW
 
-	family  []*GEMMF32 // largest tile first; the last has one row
-	expand  *Row[expandFunc]
+	family  []*GEMMF32       // largest tile first; the last has one row
+	halves  []*GEMMF32F16    // its likes for weights in half precision, nil if there are none
+	expand  *Row[expandFunc] // for what they do not do
 	narrow  *Row[narrowFunc] // for kernels that multiply halves
 	direct  bool             // rows are pixels of the input
 	inPlace bool             // and are read there
@@ -25,7 +27,7 @@ type convF32 struct {
 	panels   int       // of a group
 	bias     []float32 // [groups][panels*NR]
 	clamp    *asm.ClampF32
-	split    []*GEMMF32 // split[rows] is the tile to take first
+	split    []int // split[rows] is the tile to take first: its place in family
 	why      string
 
 	tile   int // rows of a unit
@@ -55,6 +57,7 @@ func newConvF32(c *ConvF32, family []*GEMMF32, available ISA, l2 int) *convF32 {
 	g.why = family[0].ISA.String() + ", float32"
 	if c.Weights16 != nil {
 		g.expand = chooseRow(expanders, available)
+		g.halves = expandingFamily(family, available)
 		g.why = family[0].ISA.String() + ", weights in half precision"
 	}
 	g.init(family, l2)
@@ -153,7 +156,7 @@ func (g *convF32) plan(l2 int) {
 	b := &g.block
 	// Outputs of a block are written a panel at a time: few rows keep them near, but each block reads all weights again.
 	b.rows = max(l2/16/(g.elem()*g.k+4*g.go_)/g.tile, 8)
-	b.rows = min(b.rows, max(l2/2/(g.elem()*g.k)/g.tile, 1), tiles) * g.tile
+	b.rows = min(b.rows, max(l2/(g.elem()*g.k)/g.tile, 1), tiles) * g.tile
 	passes := ceilDiv(g.k*4*main.NR, max(l2/8, panelBytes))
 	b.k = (ceilDiv(g.k, passes) + 3) &^ 3
 	if g.narrow != nil {
@@ -243,16 +246,22 @@ func (g *convF32) panel(io *IO, tmp []byte, a *float32, r0, r1, p int) {
 	}
 	for k0 := 0; k0 < g.k; k0 += g.block.k {
 		k := min(g.block.k, g.k-k0)
-		t.a, t.b = forward(a, g.elem()*k0), g.weights(tmp, p, k0, k)
+		t.a = forward(a, g.elem()*k0)
 		if k0+k == g.k {
 			t.p = g.clamp
 			if g.Residual && n < nr {
+				t.b = g.weights(tmp, p, k0, k)
 				g.lastNarrow(&t, tmp, res, k, r1-r0, n)
 				break
 			}
 			t.res = unsafe.SliceData(res)
 		}
-		g.product(t, k, r1-r0)
+		if g.halves != nil {
+			g.productHalves(t, tmp, p, k0, k, r1-r0)
+		} else {
+			t.b = g.weights(tmp, p, k0, k)
+			g.product(t, k, r1-r0)
+		}
 		t.bias = nil
 	}
 	if n < nr {
@@ -280,33 +289,52 @@ func (g *convF32) weights(tmp []byte, p, k0, k int) *float32 {
 // product runs over the rows: whole tiles of the largest kernel, then what is left by smaller ones.
 func (g *convF32) product(t tileF32, k, rows int) {
 	for rows > 0 {
-		f := g.split[min(rows, len(g.split)-1)]
+		f := g.family[g.split[min(rows, len(g.split)-1)]]
 		f.Fn(t.c, t.ldc, t.a, g.block.lda, t.b, k, t.bias, t.res, t.ldr, t.p)
-		t.c, t.a = forward(t.c, f.MR*t.ldc), forward(t.a, f.MR*g.block.lda)
-		if t.res != nil {
-			t.res = forward(t.res, f.MR*t.ldr)
-		}
+		t.advance(f.MR, g.block.lda)
 		rows -= f.MR
+	}
+}
+
+// productHalves is product with terms k0..k0+k-1 of panel p in half precision. The first tile expands them in its registers, and
+// stores them as floats if others come after it: those wait for nothing but L2, where a tile alone reads half as many bytes.
+func (g *convF32) productHalves(t tileF32, tmp []byte, p, k0, k, rows int) {
+	f := g.halves[g.split[min(rows, len(g.split)-1)]]
+	if rows > f.MR {
+		t.b = at(view[float32](tmp[g.block.offB:]), 0)
+	}
+	b := at(g.packed16, (p*g.k+k0)*f.NR)
+	f.Fn(t.c, t.ldc, t.a, g.block.lda, b, k, t.bias, t.res, t.ldr, t.p, t.b)
+	t.advance(f.MR, g.block.lda)
+	g.product(t, k, rows-f.MR)
+}
+
+// advance moves on by rows.
+func (t *tileF32) advance(rows, lda int) {
+	t.c, t.a = forward(t.c, rows*t.ldc), forward(t.a, rows*lda)
+	if t.res != nil {
+		t.res = forward(t.res, rows*t.ldr)
 	}
 }
 
 // splitRows finds, for every number of rows up to twice the largest tile, the tile to take first: that of the cheapest
 // way to cover them. Above, it is the largest.
-func splitRows(family []*GEMMF32) []*GEMMF32 {
+func splitRows(family []*GEMMF32) []int {
 	n := 2*family[0].MR + 1
-	cost, first := make([]float64, n), make([]*GEMMF32, n)
+	cost, first := make([]float64, n), make([]int, n)
 	for rows := 1; rows < n; rows++ {
-		for _, f := range family {
+		cost[rows] = math.Inf(1)
+		for i, f := range family {
 			if f.MR > rows {
 				continue
 			}
 			// The cycles of a term, and of starting and ending a tile those of some terms more.
-			if c := cost[rows-f.MR] + float64(f.MR*f.NR)/float64(f.Rate) + 0.3; first[rows] == nil || c < cost[rows] {
-				cost[rows], first[rows] = c, f
+			if c := cost[rows-f.MR] + float64(f.MR*f.NR)/float64(f.Rate) + 0.3; c < cost[rows] {
+				cost[rows], first[rows] = c, i
 			}
 		}
 	}
-	first[n-1] = family[0]
+	first[n-1] = 0
 	return first
 }
 

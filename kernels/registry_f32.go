@@ -27,6 +27,16 @@ type GEMMF32 struct {
 	Fn     func(c *float32, ldc int, a *float32, lda int, b *float32, k int, bias, res *float32, ldr int, p *asm.ClampF32)
 }
 
+// GEMMF32F16 is GEMMF32 with weights in half precision: b[t][j] becomes a float32 as it is loaded, and unless wide is nil, is stored
+// there as well, for a GEMMF32 to go on with. The bits are those of GEMMF32 with weights expanded before. A family has the tiles of
+// one of GEMMF32.
+type GEMMF32F16 struct {
+	Name   string
+	ISA    ISA
+	MR, NR int
+	Fn     func(c *float32, ldc int, a *float32, lda int, b *uint16, k int, bias, res *float32, ldr int, p *asm.ClampF32, wide *float32)
+}
+
 // GEMMF16 is GEMMF32 on halves, for models that ask for half precision: the terms of a call are summed in halves, one fused
 // operation each, and their sum is added to float32,
 //
@@ -71,6 +81,7 @@ type (
 // The float rows of this build. There is no portable product: without a row, float operators use what RegisterMatMulF32 got.
 var (
 	gemmsF32      = archGEMMsF32
+	gemmsF32F16   = archGEMMsF32F16
 	gemmsF16      = archGEMMsF16
 	depthwisesF32 = slices.Concat([]Row[depthwiseFunc]{{Name: "f32_depthwise_portable", Rate: 1, Fn: depthwisePortableF32}}, archDepthwisesF32)
 	maxPoolsF32   = slices.Concat([]Row[poolFunc]{{Name: "f32_maxpool_portable", Rate: 1, Fn: maxPoolPortableF32}}, archMaxPoolsF32)
@@ -102,6 +113,9 @@ var winoF32Forms = archWinoF32
 func eachFloatRow(add func(op, name string, isa ISA)) {
 	for i := range gemmsF32 {
 		add("gemmf32", gemmsF32[i].Name, gemmsF32[i].ISA)
+	}
+	for i := range gemmsF32F16 {
+		add("gemmf32f16", gemmsF32F16[i].Name, gemmsF32F16[i].ISA)
 	}
 	for i := range gemmsF16 {
 		add("gemmf16", gemmsF16[i].Name, gemmsF16[i].ISA)
@@ -154,6 +168,22 @@ func gemmF32Family(g *GEMMF32) []*GEMMF32 {
 	}
 	slices.SortFunc(family, func(a, b *GEMMF32) int { return cmp.Compare(b.MR, a.MR) })
 	return family
+}
+
+// expandingFamily returns the records that do what a family does with weights in half precision, tile by tile; nil if there are none.
+func expandingFamily(family []*GEMMF32, available ISA) []*GEMMF32F16 {
+	var list []*GEMMF32F16
+	for _, g := range family {
+		for i := range gemmsF32F16 {
+			if h := &gemmsF32F16[i]; h.ISA&^available == 0 && h.MR == g.MR && h.NR == g.NR {
+				list = append(list, h)
+			}
+		}
+	}
+	if len(list) < len(family) {
+		return nil
+	}
+	return list
 }
 
 // fused reports whether the float kernels of an instruction set fuse a product with its sum.

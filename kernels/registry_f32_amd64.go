@@ -19,6 +19,20 @@ var archGEMMsF32 = []GEMMF32{
 	{"f32_gemm_1x16c1_fma", FMA, 1, 16, 4, asm.F32Gemm1x16c1FMA},
 }
 
+var archGEMMsF32F16 = []GEMMF32F16{
+	{"f32f16_gemm_14x32c1_avx512", AVX512, 14, 32, asm.F32F16Gemm14x32c1AVX512},
+	{"f32f16_gemm_8x32c1_avx512", AVX512, 8, 32, asm.F32F16Gemm8x32c1AVX512},
+	{"f32f16_gemm_7x32c1_avx512", AVX512, 7, 32, asm.F32F16Gemm7x32c1AVX512},
+	{"f32f16_gemm_4x32c1_avx512", AVX512, 4, 32, asm.F32F16Gemm4x32c1AVX512},
+	{"f32f16_gemm_2x32c1_avx512", AVX512, 2, 32, asm.F32F16Gemm2x32c1AVX512},
+	{"f32f16_gemm_1x32c1_avx512", AVX512, 1, 32, asm.F32F16Gemm1x32c1AVX512},
+
+	{"f32f16_gemm_6x16c1_f16c", F16C, 6, 16, asm.F32F16Gemm6x16c1F16C},
+	{"f32f16_gemm_4x16c1_f16c", F16C, 4, 16, asm.F32F16Gemm4x16c1F16C},
+	{"f32f16_gemm_2x16c1_f16c", F16C, 2, 16, asm.F32F16Gemm2x16c1F16C},
+	{"f32f16_gemm_1x16c1_f16c", F16C, 1, 16, asm.F32F16Gemm1x16c1F16C},
+}
+
 // No instruction multiplies halves here.
 var (
 	archGEMMsF16  []GEMMF16

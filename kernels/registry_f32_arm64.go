@@ -13,6 +13,8 @@ var archGEMMsF32 = []GEMMF32{
 	{"f32_gemm_1x8c1_neon", NEON, 1, 8, 2, asm.F32Gemm1x8c1NEON},
 }
 
+var archGEMMsF32F16 []GEMMF32F16
+
 var archGEMMsF16 = []GEMMF16{
 	{"f16_gemm_8x16c1_fp16", FP16, 8, 16, 7, asm.F16Gemm8x16c1FP16},
 	{"f16_gemm_4x16c1_fp16", FP16, 4, 16, 7, asm.F16Gemm4x16c1FP16},

@@ -5,6 +5,7 @@ package kernels
 // An architecture with float kernels has a file like registry_f32_amd64.go instead of this one.
 var (
 	archGEMMsF32      []GEMMF32
+	archGEMMsF32F16   []GEMMF32F16
 	archGEMMsF16      []GEMMF16
 	archNarrowers     []Row[narrowFunc]
 	archExpanders     []Row[expandFunc]

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"unsafe"
@@ -30,6 +31,16 @@ func TestFloatRegistryNames(t *testing.T) {
 		}
 		if family := gemmF32Family(g); family[len(family)-1].MR != 1 {
 			t.Errorf("%s: its family has no kernel of one row", g.Name)
+		}
+	}
+	for i := range gemmsF32F16 {
+		g := &gemmsF32F16[i]
+		if stem := fmt.Sprintf("f32f16_gemm_%dx%dc1_", g.MR, g.NR); !strings.HasPrefix(g.Name, stem) {
+			t.Errorf("%s: name does not start with %s", g.Name, stem)
+		}
+		// Every tile of the float32 family has its like, or weights are expanded apart.
+		if family := chooseGEMMF32(closure(g.ISA), 32); len(expandingFamily(family, closure(g.ISA))) != len(family) {
+			t.Errorf("%s: its family has not the tiles of %s", g.Name, family[0].Name)
 		}
 	}
 }
@@ -59,58 +70,98 @@ func TestFMA32(t *testing.T) {
 	}
 }
 
-// checkGEMMF32 compares one call of a kernel with the definition, bit by bit, in guarded memory.
-func checkGEMMF32(t testing.TB, g *GEMMF32, r *rand.Rand, k int) {
-	t.Helper()
-	lda, ldc, ldr := k+r.IntN(3), g.NR+r.IntN(5), g.NR+r.IntN(3)
-	a, ga := guardedOf[float32]((g.MR-1)*lda + k)
-	b, gb := guardedOf[float32](k * g.NR)
-	c, gc := guardedOf[float32]((g.MR-1)*ldc + g.NR)
-	bias, gs := guardedOf[float32](g.NR)
-	res, gr := guardedOf[float32]((g.MR-1)*ldr + g.NR)
-	for _, v := range [][]float32{a, b, c, bias, res} {
-		copy(v, randF(r, len(v)))
+// gemmCall is a float32 product with its operands in guarded memory. Weights are halves too, of the same values.
+type gemmCall struct {
+	a, b, c, bias, res, want []float32
+	halves                   []uint16
+	lda, ldc, ldr            int
+	startAt, other           *float32
+	p                        *asm.ClampF32
+	guards                   []guarded
+}
+
+// newGEMMCall draws operands for a tile of mr x nr and k terms, and computes what it should give.
+func newGEMMCall(r *rand.Rand, isa ISA, mr, nr, k int) *gemmCall {
+	x := &gemmCall{lda: k + r.IntN(3), ldc: nr + r.IntN(5), ldr: nr + r.IntN(3)}
+	for _, v := range []struct {
+		at *[]float32
+		n  int
+	}{{&x.a, (mr-1)*x.lda + k}, {&x.b, k * nr}, {&x.c, (mr-1)*x.ldc + nr}, {&x.bias, nr}, {&x.res, (mr-1)*x.ldr + nr}} {
+		data, g := guardedOf[float32](v.n)
+		copy(data, randF(r, v.n))
+		*v.at, x.guards = data, append(x.guards, g)
 	}
-	var startAt, other *float32
-	var p *asm.ClampF32
+	halves, g := guardedOf[uint16](len(x.b))
+	x.halves, x.guards = halves, append(x.guards, g)
+	for i, v := range x.b {
+		halves[i] = roundToHalf(v)
+		x.b[i] = HalfToFloat(halves[i])
+	}
 	if r.IntN(2) == 0 {
-		startAt = &bias[0]
+		x.startAt = &x.bias[0]
 	}
 	if r.IntN(3) > 0 {
-		p = &asm.ClampF32{Lo: -1, Hi: 4, InnerLo: -3, InnerHi: 2}
+		x.p = &asm.ClampF32{Lo: -1, Hi: 4, InnerLo: -3, InnerHi: 2}
 		if r.IntN(2) == 0 {
-			other = &res[0]
+			x.other = &x.res[0]
 		}
 	}
-	want := make([]float32, len(c))
-	copy(want, c)
-	for i := range g.MR {
-		for j := range g.NR {
-			v := c[i*ldc+j]
-			if startAt != nil {
-				v = bias[j]
+	x.want = slices.Clone(x.c)
+	for i := range mr {
+		for j := range nr {
+			v := x.c[i*x.ldc+j]
+			if x.startAt != nil {
+				v = x.bias[j]
 			}
 			for q := range k {
-				v = mulAdd(g.ISA)(a[i*lda+q], b[q*g.NR+j], v)
+				v = mulAdd(isa)(x.a[i*x.lda+q], x.b[q*nr+j], v)
 			}
-			if p != nil {
-				var x *float32
-				if other != nil {
-					x = &res[i*ldr+j]
+			if x.p != nil {
+				var other *float32
+				if x.other != nil {
+					other = &x.res[i*x.ldr+j]
 				}
-				v = finish32(v, x, p)
+				v = finish32(v, other, x.p)
 			}
-			want[i*ldc+j] = v
+			x.want[i*x.ldc+j] = v
 		}
 	}
-	g.Fn(&c[0], 4*ldc, &a[0], 4*lda, &b[0], k, startAt, other, 4*ldr, p)
-	for i, v := range want {
-		if c[i] != v {
-			t.Fatalf("%s, k %d: row %d column %d is %g, want %g", g.Name, k, i/ldc, i%ldc, c[i], v)
+	return x
+}
+
+// check compares what a kernel wrote with the definition, bit by bit.
+func (x *gemmCall) check(t testing.TB, name string, k int) {
+	t.Helper()
+	for i, v := range x.want {
+		if x.c[i] != v {
+			t.Fatalf("%s, k %d: row %d column %d is %g, want %g", name, k, i/x.ldc, i%x.ldc, x.c[i], v)
 		}
 	}
-	for _, g := range []guarded{ga, gb, gc, gs, gr} {
+	for _, g := range x.guards {
 		g.check(t)
+	}
+}
+
+func checkGEMMF32(t testing.TB, g *GEMMF32, r *rand.Rand, k int) {
+	t.Helper()
+	x := newGEMMCall(r, g.ISA, g.MR, g.NR, k)
+	g.Fn(&x.c[0], 4*x.ldc, &x.a[0], 4*x.lda, &x.b[0], k, x.startAt, x.other, 4*x.ldr, x.p)
+	x.check(t, g.Name, k)
+}
+
+func checkGEMMF32F16(t testing.TB, g *GEMMF32F16, r *rand.Rand, k int) {
+	t.Helper()
+	x := newGEMMCall(r, g.ISA, g.MR, g.NR, k)
+	wide, guard := guardedOf[float32](len(x.b))
+	keep := r.IntN(2) == 0
+	var to *float32
+	if keep {
+		to = &wide[0]
+	}
+	g.Fn(&x.c[0], 4*x.ldc, &x.a[0], 4*x.lda, &x.halves[0], k, x.startAt, x.other, 4*x.ldr, x.p, to)
+	x.check(t, g.Name, k)
+	if guard.check(t); keep && !slices.Equal(wide, x.b) {
+		t.Fatalf("%s, k %d: keeps %v, want %v", g.Name, k, wide, x.b)
 	}
 }
 
@@ -119,28 +170,47 @@ func TestGEMMF32(t *testing.T) {
 		g := &gemmsF32[i]
 		t.Run(g.Name, func(t *testing.T) {
 			runnable(t, g.Name, g.ISA)
-			r := rand.New(rand.NewPCG(1, 2))
-			for k := 1; k <= 23; k++ {
-				for range 3 {
-					checkGEMMF32(t, g, r, k)
-				}
-			}
-			checkGEMMF32(t, g, r, 301)
+			eachDepth(func(r *rand.Rand, k int) { checkGEMMF32(t, g, r, k) })
+		})
+	}
+	for i := range gemmsF32F16 {
+		g := &gemmsF32F16[i]
+		t.Run(g.Name, func(t *testing.T) {
+			runnable(t, g.Name, g.ISA)
+			eachDepth(func(r *rand.Rand, k int) { checkGEMMF32F16(t, g, r, k) })
 		})
 	}
 }
 
+// eachDepth calls f for numbers of terms around the edges of unrolled loops.
+func eachDepth(f func(r *rand.Rand, k int)) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for k := 1; k <= 23; k++ {
+		for range 3 {
+			f(r, k)
+		}
+	}
+	f(r, 301)
+}
+
 func FuzzGEMMF32(f *testing.F) {
 	f.Add(uint8(0), uint16(7), uint64(1))
+	f.Add(uint8(255), uint16(7), uint64(1))
 	f.Fuzz(func(t *testing.T, kernel uint8, k uint16, seed uint64) {
 		if len(gemmsF32) == 0 {
 			t.Skip()
 		}
-		g := &gemmsF32[int(kernel)%len(gemmsF32)]
-		if g.ISA&^features != 0 {
-			t.Skip()
+		r, depth := rand.New(rand.NewPCG(seed, 1)), 1+int(k)%300
+		n := int(kernel) % (len(gemmsF32) + len(gemmsF32F16))
+		if n < len(gemmsF32) {
+			if g := &gemmsF32[n]; g.ISA&^features == 0 {
+				checkGEMMF32(t, g, r, depth)
+			}
+			return
 		}
-		checkGEMMF32(t, g, rand.New(rand.NewPCG(seed, 1)), 1+int(k)%300)
+		if g := &gemmsF32F16[n-len(gemmsF32)]; g.ISA&^features == 0 {
+			checkGEMMF32F16(t, g, r, depth)
+		}
 	})
 }
 

@@ -12,10 +12,11 @@ var archGEMMsF32 = []GEMMF32{
 	{"f32_gemm_1x8c1_simd128", SIMD128, 1, 8, 1, asm.F32Gemm1x8c1SIMD128},
 }
 
-// No instruction multiplies halves here.
+// No instruction multiplies halves here, or converts them.
 var (
-	archGEMMsF16  []GEMMF16
-	archNarrowers []Row[narrowFunc]
+	archGEMMsF32F16 []GEMMF32F16
+	archGEMMsF16    []GEMMF16
+	archNarrowers   []Row[narrowFunc]
 )
 
 var (

@@ -26,6 +26,35 @@ func randHalves(r *rand.Rand, n int) []uint16 {
 	return v
 }
 
+func selfTestGEMMF32F16(g *GEMMF32F16) error {
+	r, add := rand.New(rand.NewPCG(7, uint64(g.MR))), mulAdd(g.ISA)
+	p := &asm.ClampF32{Lo: -2, Hi: 3, InnerLo: -1, InnerHi: 4}
+	for _, k := range []int{1, 2, 3, 4, 5, 31, 200} {
+		a, b, c, wide := randF(r, g.MR*k), randHalves(r, k*g.NR), make([]float32, g.MR*g.NR), make([]float32, k*g.NR)
+		bias, res := randF(r, g.NR), randF(r, g.MR*g.NR)
+		// Twice: the second call goes on from the first's sums, and keeps what it expands.
+		g.Fn(&c[0], 4*g.NR, &a[0], 4*k, &b[0], k, &bias[0], nil, 0, nil, nil)
+		g.Fn(&c[0], 4*g.NR, &a[0], 4*k, &b[0], k, nil, &res[0], 4*g.NR, p, &wide[0])
+		for i, h := range b[:k*g.NR] {
+			if wide[i] != HalfToFloat(h) {
+				return fmt.Errorf("depth %d: half %#04x is kept as %g", k, h, wide[i])
+			}
+		}
+		for i := range g.MR {
+			for j := range g.NR {
+				v := bias[j]
+				for t := range 2 * k {
+					v = add(a[i*k+t%k], wide[t%k*g.NR+j], v)
+				}
+				if v = finish32(v, &res[i*g.NR+j], p); c[i*g.NR+j] != v {
+					return fmt.Errorf("depth %d, row %d, column %d: %g, want %g", k, i, j, c[i*g.NR+j], v)
+				}
+			}
+		}
+	}
+	return nil
+}
+
 func selfTestGEMMF16(g *GEMMF16) error {
 	r := rand.New(rand.NewPCG(6, uint64(g.MR)))
 	p := &asm.ClampF32{Lo: -2, Hi: 3, InnerLo: -1, InnerHi: 4}

@@ -47,6 +47,11 @@ func selfTestFloat(tell func(kernel string, err error)) {
 			tell(g.Name, selfTestGEMMF32(g))
 		}
 	}
+	for i := range gemmsF32F16 {
+		if g := &gemmsF32F16[i]; g.ISA&^features == 0 {
+			tell(g.Name, selfTestGEMMF32F16(g))
+		}
+	}
 	for i := range gemmsF16 {
 		if g := &gemmsF16[i]; g.ISA&^features == 0 {
 			tell(g.Name, selfTestGEMMF16(g))

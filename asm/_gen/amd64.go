@@ -63,6 +63,8 @@ var amd64Files = []asmFile{
 	lineOutput(winoAVX512),
 	gemmF32(floatAVX512, 14, 8, 7, 4, 2, 1),
 	gemmF32(floatAVX2, 6, 4, 2, 1),
+	gemmF32F16(floatAVX512, 14, 8, 7, 4, 2, 1),
+	gemmF32F16(floatAVX2, 6, 4, 2, 1),
 	halves(floatAVX512),
 	halves(floatAVX2),
 	windowsF32(floatAVX512),

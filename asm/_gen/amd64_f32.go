@@ -16,7 +16,10 @@ const (
 	offF32InnerHi = 12
 )
 
-const gemmF32Sig = "c *float32, ldc int, a *float32, lda int, b *float32, k int, bias *float32, res *float32, ldr int, p *ClampF32"
+const (
+	gemmF32Sig    = "c *float32, ldc int, a *float32, lda int, b *float32, k int, bias *float32, res *float32, ldr int, p *ClampF32"
+	gemmF32F16Sig = "c *float32, ldc int, a *float32, lda int, b *uint16, k int, bias *float32, res *float32, ldr int, p *ClampF32, wide *float32"
+)
 
 // floatISA is what float kernels of one instruction set have in common: the registers, by their number, and their width.
 type floatISA struct {
@@ -52,7 +55,22 @@ func gemmF32(isa floatISA, tiles ...int) asmFile {
 		name := fmt.Sprintf("F32Gemm%dx%dc1%s", mr, nr, isa.camel)
 		f.funcs = append(f.funcs, asmFunc{name: name, sig: gemmF32Sig,
 			doc:  gemmF32Doc(name, mr, nr, "FMA(a[i*lda...][t], b[%d*t+j], v)"),
-			emit: func(b *builder) { b.gemmF32(isa, mr) }})
+			emit: func(b *builder) { b.gemmF32(isa, mr, false) }})
+	}
+	return f
+}
+
+// gemmF32F16 is gemmF32 with weights in half precision, which become floats as they are loaded: one conversion for all rows of the
+// tile. If other tiles come after it, it stores them too.
+func gemmF32F16(isa floatISA, tiles ...int) asmFile {
+	nr := 2 * isa.lanes
+	f := asmFile{name: fmt.Sprintf("f32f16_gemm_%dx%dc1_%s", tiles[0], nr, strings.ToLower(isa.halfCamel()))}
+	for _, mr := range tiles {
+		name := fmt.Sprintf("F32F16Gemm%dx%dc1%s", mr, nr, isa.halfCamel())
+		f.funcs = append(f.funcs, asmFunc{name: name, sig: gemmF32F16Sig,
+			doc: append(gemmF32Doc(name, mr, nr, "FMA(a[i*lda...][t], float32 of the half b[%d*t+j], v)"), "",
+				fmt.Sprintf("Unless wide is nil, wide[%d*t+j] = float32 of the half b[%d*t+j], t < k.", nr, nr)),
+			emit: func(b *builder) { b.gemmF32(isa, mr, true) }})
 	}
 	return f
 }
@@ -70,8 +88,12 @@ func gemmF32Doc(name string, mr, nr int, term string) []string {
 	}
 }
 
-func (b *builder) gemmF32(isa floatISA, mr int) {
+func (b *builder) gemmF32(isa floatISA, mr int, half bool) {
 	size := isa.bytes()
+	weights, load := size, b.VMOVUPS // bytes of a register of weights in memory
+	if half {
+		weights, load = size/2, b.VCVTPH2PS
+	}
 	acc := func(i, j int) reg.VecPhysical { return isa.reg(2*i + j) }
 	// The last four registers: two of weights and two of broadcast activations, then bounds.
 	s0, s1, s2, s3 := isa.reg(isa.regs-4), isa.reg(isa.regs-3), isa.reg(isa.regs-2), isa.reg(isa.regs-1)
@@ -104,24 +126,45 @@ func (b *builder) gemmF32(isa floatISA, mr int) {
 	w, k := b.arg("b"), b.arg("k")
 	rows := b.rowPtrs(mr)
 	ahead := b.GP64()
-	b.IMUL3Q(operand.U32(2*size), k, ahead)
-	b.kLoop(k, 1, 4, func(s int) {
-		// The weights of the next pass lie behind these: fetch them into L2 meanwhile.
-		for line := 0; line < 2*size; line += 64 {
-			b.PREFETCHT1(operand.Mem{Base: w, Index: ahead, Scale: 1, Disp: 2*size*s + line})
-		}
-		b.VMOVUPS(mem(w, 2*size*s), s0)
-		b.VMOVUPS(mem(w, 2*size*s+size), s1)
-		for i := range mr {
-			u := isa.reg(isa.regs - 2 + i%2)
-			b.VBROADCASTSS(rows.at(i, 4*s), u)
-			b.VFMADD231PS(s0, u, acc(i, 0))
-			b.VFMADD231PS(s1, u, acc(i, 1))
-		}
-	}, func(n int) {
-		b.ADDQ(imm(4*n), rows.base)
-		b.ADDQ(imm(2*size*n), w)
-	})
+	b.IMUL3Q(operand.U32(2*weights), k, ahead)
+	sums := func(keep reg.Register) {
+		b.kLoop(k, 1, 4, func(s int) {
+			// The weights of the next pass lie behind these: fetch them into L2 meanwhile.
+			for line := -2 * weights * s & 63; line < 2*weights; line += 64 {
+				b.PREFETCHT1(operand.Mem{Base: w, Index: ahead, Scale: 1, Disp: 2*weights*s + line})
+			}
+			load(mem(w, 2*weights*s), s0)
+			load(mem(w, 2*weights*s+weights), s1)
+			if keep != nil {
+				b.VMOVUPS(s0, mem(keep, 2*size*s))
+				b.VMOVUPS(s1, mem(keep, 2*size*s+size))
+			}
+			for i := range mr {
+				u := isa.reg(isa.regs - 2 + i%2)
+				b.VBROADCASTSS(rows.at(i, 4*s), u)
+				b.VFMADD231PS(s0, u, acc(i, 0))
+				b.VFMADD231PS(s1, u, acc(i, 1))
+			}
+		}, func(n int) {
+			b.ADDQ(imm(4*n), rows.base)
+			b.ADDQ(imm(2*weights*n), w)
+			if keep != nil {
+				b.ADDQ(imm(2*size*n), keep)
+			}
+		})
+	}
+	if half {
+		wide, alone, end := b.arg("wide"), b.label("alone"), b.label("end")
+		b.TESTQ(wide, wide)
+		b.JE(operand.LabelRef(alone))
+		sums(wide)
+		b.JMP(operand.LabelRef(end))
+		b.Label(alone)
+		sums(nil)
+		b.Label(end)
+	} else {
+		sums(nil)
+	}
 
 	p, res := b.arg("p"), b.arg("res")
 	store, clamp := b.label("store"), b.label("clamp")

@@ -222,6 +222,7 @@ func (l *layerList) conv(m, k, n int, kernel string, float bool) {
 	}
 	l.add("gemm", m, k, n, fixed(false))
 	l.add("gemmf32", m, k, n, fixed(true))
+	l.add("gemmf32f16", m, k, n, "")
 	l.add("gemmf16", m, k, n, "")
 	l.add("requant", m, 1, n, "")
 	l.add("requanti16", m, 1, n, "")
