@@ -142,20 +142,20 @@ func (p *plan) prepareI8(s *step) (*kernels.Prepared, error) {
 		return kernels.PrepareRFGAI8(&r)
 	case format.OpCAMHead:
 		w := p.at(op.Inputs, 1)
-		h := &kernels.HeadI8{In: in, Classes: w.Shape[0], Weights: int8s(w.Data), Bias: int32s(p.at(op.Inputs, 2)), ZeroIn: x.Zero}
-		logits, err := kernels.PrepareHeadI8(h)
-		if err != nil {
-			return nil, err
-		}
-		s.logits, s.headI8 = logits, h
-		if len(s.out) < 2 {
-			return logits, nil
-		}
-		both := *h
-		both.Maps = true
-		return kernels.PrepareHeadI8(&both)
+		s.headI8 = &kernels.HeadI8{In: in, Classes: w.Shape[0], Weights: int8s(w.Data), Bias: int32s(p.at(op.Inputs, 2)), ZeroIn: x.Zero}
+		return prepareHead(s, s.headI8, kernels.PrepareHeadI8, func(h *kernels.HeadI8) { h.Maps = true })
 	}
 	return nil, errors.New("not defined for int8")
+}
+
+// prepareHead prepares a class activation head twice: for its logits alone, and, where the file has maps, with those.
+func prepareHead[H any](s *step, h *H, prepare func(*H) (*kernels.Prepared, error), withMaps func(*H)) (p *kernels.Prepared, err error) {
+	if s.logits, err = prepare(h); err != nil || len(s.out) < 2 {
+		return s.logits, err
+	}
+	both := *h
+	withMaps(&both)
+	return prepare(&both)
 }
 
 // prepareMove serves the operators that move elements of elem bytes as they are.

@@ -83,18 +83,8 @@ func (p *plan) prepareF32(s *step) (*kernels.Prepared, error) {
 		return kernels.PrepareRFGAF32(r)
 	case format.OpCAMHead:
 		w := p.at(op.Inputs, 1)
-		h := &kernels.HeadF32{In: in, Classes: w.Shape[0], Weights: float32s(w), Bias: float32s(p.at(op.Inputs, 2))}
-		logits, err := kernels.PrepareHeadF32(h)
-		if err != nil {
-			return nil, err
-		}
-		s.logits, s.headF32 = logits, h
-		if len(s.out) < 2 {
-			return logits, nil
-		}
-		both := *h
-		both.Maps = true
-		return kernels.PrepareHeadF32(&both)
+		s.headF32 = &kernels.HeadF32{In: in, Classes: w.Shape[0], Weights: float32s(w), Bias: float32s(p.at(op.Inputs, 2))}
+		return prepareHead(s, s.headF32, kernels.PrepareHeadF32, func(h *kernels.HeadF32) { h.Maps = true })
 	}
 	return nil, errors.New("not defined for float32")
 }

@@ -103,18 +103,8 @@ func (p *plan) prepareI16(s *step) (*kernels.Prepared, error) {
 		return kernels.PrepareRFGAI16(r)
 	case format.OpCAMHead:
 		w := p.at(op.Inputs, 1)
-		h := &kernels.HeadI16{In: in, Classes: w.Shape[0], Weights: int8s(w.Data), Bias: int32s(p.at(op.Inputs, 2)), ZeroIn: x.Zero}
-		logits, err := kernels.PrepareHeadI16(h)
-		if err != nil {
-			return nil, err
-		}
-		s.logits, s.headI16 = logits, h
-		if len(s.out) < 2 {
-			return logits, nil
-		}
-		both := *h
-		both.Maps = true
-		return kernels.PrepareHeadI16(&both)
+		s.headI16 = &kernels.HeadI16{In: in, Classes: w.Shape[0], Weights: int8s(w.Data), Bias: int32s(p.at(op.Inputs, 2)), ZeroIn: x.Zero}
+		return prepareHead(s, s.headI16, kernels.PrepareHeadI16, func(h *kernels.HeadI16) { h.Maps = true })
 	}
 	return nil, errors.New("not defined for int16")
 }
