@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/rfga-edge/rfga-edge/runtime/format"
 )
@@ -11,10 +12,16 @@ import (
 // shareImages are enough to rank layers by their share of the output's error.
 const shareImages = 8
 
-// A cause is one source of error: the int8 grid of a group of activations, or the int8 weights of a layer.
+// Shares (shares.go) measures something else: what each layer of a finished model, weights and rounding together, does to all of its
+// outputs. The report says which layer that is; here it matters which part of a layer to raise, for one metric, and there may be no
+// session of the quantized model to take the layer's values from, only the float network and single roundings in it.
+
+// A cause is one source of error: the int8 grid of a group of activations, the int8 weights of a layer, or the int8 views of an
+// attention.
 type cause struct {
-	group int // root of the activations' group, -1 for weights
-	op    int // the operator whose weights they are, or the first one that makes an activation of the group; -1 for the input
+	group int // root of the activations' group, -1 for weights and views
+	op    int // the operator whose weights or views they are, or the first one that makes an activation of the group; -1 for the input
+	views bool
 	noise float64
 }
 
@@ -24,7 +31,8 @@ type sharer struct {
 	o      Options
 	metric Metric
 	grids  *lowerer      // of the plain int8 model
-	narrow *format.Model // the plain int8 model, whose operators are those of c.m one by one
+	narrow *format.Model // the plain int8 model
+	ops    []int         // its operators by those of c.m (Report.ops)
 	images [][]float32
 	truth  []*answer
 	step   func()
@@ -63,7 +71,7 @@ func (s *sharer) measure(ctx context.Context) ([]cause, error) {
 		rounding = s.grids.groups.root(t)
 		seen[rounding] = true
 		noise, err := s.noise(ctx, r)
-		list = append(list, cause{rounding, maker, noise})
+		list = append(list, cause{group: rounding, op: maker, noise: noise})
 		s.step()
 		return err
 	}
@@ -76,14 +84,23 @@ func (s *sharer) measure(ctx context.Context) ([]cause, error) {
 				return nil, err
 			}
 		}
-		if len(weightInputs(&m.Ops[i])) == 0 {
+		if len(weightInputs(&m.Ops[i])) == 0 || s.ops[i] < 0 { // without weights, or with finer ones already
 			continue
 		}
 		noise, err := s.ofWeights(ctx, i)
 		if err != nil {
 			return nil, fmt.Errorf("operator %q: %w", m.Ops[i].Name, err)
 		}
-		list = append(list, cause{-1, i, noise})
+		list = append(list, cause{group: -1, op: i, noise: noise})
+		s.step()
+		if m.Ops[i].Kind != format.OpRFGA {
+			continue
+		}
+		inside, err := s.ofAttention(ctx, i)
+		if err != nil {
+			return nil, fmt.Errorf("operator %q: %w", m.Ops[i].Name, err)
+		}
+		list = append(list, cause{group: -1, op: i, views: true, noise: max(inside-noise, 0)})
 		s.step()
 	}
 	return list, nil
@@ -94,6 +111,9 @@ func (s *sharer) causes() int {
 	n := 1
 	for i := range s.c.m.Ops {
 		n += 1 + min(1, len(weightInputs(&s.c.m.Ops[i])))
+		if s.c.m.Ops[i].Kind == format.OpRFGA {
+			n++
+		}
 	}
 	return n
 }
@@ -125,11 +145,29 @@ func (s *sharer) ofWeights(ctx context.Context, i int) (float64, error) {
 	return s.noise(ctx, r)
 }
 
+// ofAttention is what the inside of attention i adds: the float model with that one operator in the form of the contract, between
+// activations of 16 bits. Its weights and its views are rounded there, and nothing else to speak of.
+func (s *sharer) ofAttention(ctx context.Context, i int) (float64, error) {
+	m := s.c.m
+	mix := mixture{wide: make([]bool, len(m.Tensors)), float: slices.Repeat([]bool{true}, len(m.Ops))}
+	mix.wide[m.Ops[i].Inputs[0]], mix.wide[m.Ops[i].Outputs[0]], mix.float[i] = true, true, false
+	q, _, err := lower(s.c, s.o, mix)
+	if err != nil {
+		return 0, err
+	}
+	r, err := newRespondent(q, s.o.Threads, nil)
+	if err != nil {
+		return 0, err
+	}
+	defer r.close()
+	return s.noise(ctx, r)
+}
+
 // withRounded is the float model in which operator i has the weights that its int8 form stands for, its bias making up for the
 // mean of what they are wrong by.
 func (s *sharer) withRounded(i int) (*format.Model, error) {
 	r := newRewriter(s.c.m)
-	op, narrow := &r.m.Ops[i], &s.narrow.Ops[i]
+	op, narrow := &r.m.Ops[i], &s.narrow.Ops[s.ops[i]]
 	for _, k := range weightInputs(op) {
 		w, err := weightsOf(s.c.m, op.Inputs[k])
 		if err != nil {

@@ -49,11 +49,11 @@ type Outcome struct {
 // A Cause is one layer's activations or weights.
 type Cause struct {
 	Layer string
-	What  string  // activations or weights
+	What  string  // activations, weights, or views (of an attention)
 	Share float64 // of the noise of all causes, each measured by itself
 	Now   string  // int8, int16 or fp16
-	// Fixed tells that it has no form of 16 bits under the contract.
-	Fixed bool
+	// Fixed says why it has no form of 16 bits under the contract; empty where it has.
+	Fixed string
 }
 
 // QuantizeTo is Quantize with mixed precision: as few layers as do get more than int8 for the target. An outcome that does not
@@ -170,7 +170,7 @@ func (k *controller) askFloat(ctx context.Context) error {
 // rank measures the causes of error on some of the images that calibrated.
 func (k *controller) rank(ctx context.Context) error {
 	src := k.seen
-	s := &sharer{c: k.p.c, o: k.o, metric: k.target.Metric, grids: k.base, narrow: k.out.Plain}
+	s := &sharer{c: k.p.c, o: k.o, metric: k.target.Metric, grids: k.base, narrow: k.out.Plain, ops: k.out.Report.ops}
 	n := min(shareImages, src.Len())
 	for i := range n {
 		x, err := src.At(i * src.Len() / n)
@@ -232,7 +232,7 @@ func (k *controller) search(ctx context.Context) (*Outcome, error) {
 	if err := k.rank(ctx); err != nil {
 		return nil, err
 	}
-	raisable := slices.DeleteFunc(slices.Clone(k.causes), k.fixed)
+	raisable := slices.DeleteFunc(slices.Clone(k.causes), func(c cause) bool { return k.fixed(c) != "" || k.raised(k.base.mix, c) })
 	floats := k.worstOperators()
 	k.most = 2 + bits.Len(uint(len(raisable)))
 	if k.target.AllowFP16 {
@@ -292,33 +292,50 @@ func (k *controller) fewest(ctx context.Context, all int, of func(n int) mixture
 	return nil
 }
 
-// fixed says whether a cause has no form of 16 bits under the contract.
-func (k *controller) fixed(c cause) bool {
+// fixed says why a cause has no form of 16 bits under the contract; empty if it has one.
+func (k *controller) fixed(c cause) string {
 	m := k.p.c.m
 	if c.group < 0 {
-		switch op := &m.Ops[c.op]; op.Kind {
-		case format.OpConv2D, format.OpDepthwiseConv2D:
-			return false
-		case format.OpFullyConnected:
-			return k.base.isClassifier(op)
+		switch op := &m.Ops[c.op]; {
+		case op.Kind == format.OpRFGA:
+			return whyWhole(m, op)
+		case k.base.isHead(op) && m.Tensors[op.Inputs[1]].Shape[3] > mostFine:
+			return "it has too many channels"
 		}
-		return true
+		return ""
 	}
 	for i := range m.Ops {
 		op := &m.Ops[i]
 		if !hasInt16(op) && (k.base.groups.root(op.Inputs[0]) == c.group || k.base.groups.root(op.Outputs[0]) == c.group) {
-			return true
+			return fmt.Sprintf("%q reads or makes it and has no int16 form", op.Name)
 		}
 	}
-	return c.group == k.base.groups.root(m.Input) || k.base.grids[c.group].wide // asked for already
+	if c.group == k.base.groups.root(m.Input) {
+		return "the input is the image's bytes"
+	}
+	return ""
+}
+
+// raised says whether a mixture gives a cause more than int8.
+func (k *controller) raised(mix mixture, c cause) bool {
+	switch {
+	case c.group >= 0:
+		return at(mix.wide, c.group) || k.base.grids[c.group].wide
+	case c.views:
+		return at(mix.apart, c.op) || at(mix.fine, c.op)
+	}
+	return at(mix.fine, c.op)
 }
 
 func (k *controller) mixtureOf(causes []cause) mixture {
-	mix := mixture{wide: make([]bool, len(k.p.c.m.Tensors)), fine: make([]bool, len(k.p.c.m.Ops))}
+	mix := mixture{wide: make([]bool, len(k.p.c.m.Tensors)), fine: make([]bool, len(k.p.c.m.Ops)), apart: make([]bool, len(k.p.c.m.Ops))}
 	for _, c := range causes {
-		if c.group >= 0 {
+		switch {
+		case c.group >= 0:
 			mix.wide[c.group] = true
-		} else {
+		case c.views:
+			mix.apart[c.op] = true
+		default:
 			mix.fine[c.op] = true
 		}
 	}
@@ -358,11 +375,12 @@ func (k *controller) describe() {
 		if total > 0 {
 			d.Share = c.noise / total
 		}
-		raised := c.op >= 0 && at(mix.fine, c.op)
 		if c.group >= 0 {
-			d.What, raised = "activations", at(mix.wide, c.group) || k.base.grids[c.group].wide
+			d.What = "activations"
+		} else if c.views {
+			d.What = "views"
 		}
-		if raised {
+		if k.raised(mix, c) || k.raised(k.base.mix, c) {
 			d.Now = "int16"
 		}
 		if c.op >= 0 && at(mix.float, c.op) {

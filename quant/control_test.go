@@ -140,7 +140,7 @@ func TestRoundedWeights(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		q, _, err := p.lower(o, mixture{})
+		q, rep, err := p.lower(o, mixture{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -148,7 +148,7 @@ func TestRoundedWeights(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := &sharer{c: p.c, o: o, grids: l, narrow: q}
+		s := &sharer{c: p.c, o: o, grids: l, narrow: q, ops: rep.ops}
 		for i := range p.c.m.Ops {
 			for _, k := range weightInputs(&p.c.m.Ops[i]) {
 				r, err := s.withRounded(i)

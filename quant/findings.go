@@ -177,6 +177,17 @@ func (x *explainer) explainSums(f *Finding, a *format.ActivationQuality, op *for
 		}
 		f.Why = fmt.Sprintf("rounding its weights to 8 bits costs most; those of output channel %d have %.1f dB", w.Channel, w.ChannelSNR)
 		f.Try = []string{"--round ada"}
+		switch op.Kind {
+		case format.OpCAMHead: // finer weights
+			f.Try = append([]string{"--int16 " + shell(op.Name)}, f.Try...)
+		case format.OpRFGA:
+			f.Try = []string{"--max-loss 0.5% --metric map"}
+		}
+		return
+	}
+	if op.Kind == format.OpRFGA {
+		f.Why = "256 steps are too few for its views, or for the values before its sigmoids"
+		f.Try = []string{"--int16 " + shell(op.Name+".*")}
 		return
 	}
 	in := x.inputOf(op)

@@ -54,9 +54,14 @@ func lower(c *calibration, o Options, mix mixture) (*format.Model, *Report, erro
 	l.beginInput()
 	for i := range m.Ops {
 		op := &m.Ops[i]
+		first := len(l.out.Ops)
 		if err := l.operator(i, op); err != nil {
 			return nil, nil, fmt.Errorf("quantizing operator %d %q: %w", i, op.Name, err)
 		}
+		if len(l.out.Ops) > first+1 {
+			first = -1
+		}
+		l.rep.ops = append(l.rep.ops, first)
 	}
 	for _, out := range m.Outputs {
 		t := l.real[out.Tensor]
@@ -163,11 +168,11 @@ func (l *lowerer) operator(i int, op *format.Op) error {
 		return l.convolution(i, op)
 	case format.OpFullyConnected:
 		if l.isClassifier(op) {
-			return l.head(op)
+			return l.head(i, op)
 		}
 		return l.fullyConnected(i, op)
 	case format.OpCAMHead:
-		return l.head(op)
+		return l.head(i, op)
 	case format.OpAdd, format.OpMul:
 		return l.binary(op)
 	case format.OpUnary:

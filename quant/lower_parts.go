@@ -6,11 +6,28 @@ import (
 	"github.com/rfga-edge/rfga-edge/runtime/format"
 )
 
-// inTwoParts emits a layer with weights of about 15 bits: as two layers with int8 weights, the second one's being what the first
-// one's rounding left over, and the sum of their results. Both results are int16, so that only the sum is rounded to the
-// activation's grid, and the file holds nothing but operators of the contract.
+// result is where a layer's values go.
+type result struct {
+	tensor int
+	shape  []int
+	grid   grid
+	seen   span    // what calibration saw of the values
+	reach  float64 // bounds the magnitude of what the layer multiplies its weights with: x less its offset, in real units
+}
+
+// inTwoParts emits a layer with weights of about 15 bits.
 func (l *lowerer) inTwoParts(e *linearOp, ly *layer) error {
-	y := e.op.Outputs[0]
+	y, seen := e.op.Outputs[0], &l.c.tensors[e.op.Outputs[0]]
+	in := l.grids[e.op.Inputs[0]]
+	lo, hi := in.bounds()
+	return l.twoParts(e, ly, &result{tensor: l.activation(y), shape: l.m.Tensors[y].Shape, grid: l.grids[y], seen: span{float64(seen.min), float64(seen.max)},
+		reach: max(math.Abs(in.real(lo)), math.Abs(in.real(hi)))})
+}
+
+// twoParts emits a layer as two with int8 weights, the second one's being what the first one's rounding left over, and the sum of
+// their results. Both results are int16, so that only the sum is rounded to the activation's grid, and the file holds nothing but
+// operators of the contract.
+func (l *lowerer) twoParts(e *linearOp, ly *layer, to *result) error {
 	coarse := *ly
 	// The mean's share of what rounding is wrong by belongs to the second part, which makes up for the rounding itself.
 	coarse.name, coarse.mean = ly.name+".coarse", nil
@@ -19,10 +36,9 @@ func (l *lowerer) inTwoParts(e *linearOp, ly *layer) error {
 		return err
 	}
 	left := ly.less(res)
-	reach := left.reach(l.inputReach(e.op.Inputs[0]))
-	seen := &l.c.tensors[y]
+	reach := left.reach(to.reach)
 	// What the activation's clamp cuts off below its range needs no room here; the sum's own clamp does that again.
-	gc, err := wideGrid(span{min(float64(seen.min), 0) - reach, max(float64(seen.max), 0) + reach})
+	gc, err := wideGrid(span{min(to.seen.lo, 0) - reach, max(to.seen.hi, 0) + reach})
 	if err != nil {
 		return err
 	}
@@ -38,25 +54,24 @@ func (l *lowerer) inTwoParts(e *linearOp, ly *layer) error {
 	if err != nil {
 		return err
 	}
-	parts := []int{l.part(e, coarse.name, res, gc), l.part(e, left.name, fine, gf)}
-	gy := l.grids[y]
+	parts := []int{l.part(e, coarse.name, res, &result{shape: to.shape, grid: gc}), l.part(e, left.name, fine, &result{shape: to.shape, grid: gf})}
 	a := format.NewAttr()
 	a.ClampLo, a.ClampHi = e.op.Attr.ClampLo, e.op.Attr.ClampHi
-	a.Mults = []float32{float32(float64(gc.scale) / float64(gy.scale)), float32(float64(gf.scale) / float64(gy.scale))}
-	a.QLo, a.QHi = gy.clamp(a.ClampLo, a.ClampHi)
-	l.emit(e.op, format.OpAdd, parts, []int{l.activation(y)}, a)
+	a.Mults = []float32{float32(float64(gc.scale) / float64(to.grid.scale)), float32(float64(gf.scale) / float64(to.grid.scale))}
+	a.QLo, a.QHi = to.grid.clamp(a.ClampLo, a.ClampHi)
+	l.emit(e.op, format.OpAdd, parts, []int{to.tensor}, a)
 	return nil
 }
 
-// part emits one of the two layers.
-func (l *lowerer) part(e *linearOp, name string, res *quantized, g grid) int {
+// part emits a layer with an int16 result of its own and returns that.
+func (l *lowerer) part(e *linearOp, name string, res *quantized, to *result) int {
 	op, from := *e.op, *e
 	op.Name, from.op = name, &op
 	a := op.Attr
 	a.ClampLo, a.ClampHi = float32(math.Inf(-1)), float32(math.Inf(1))
 	a.QLo, a.QHi = math.MinInt16, math.MaxInt16
 	inputs := l.linearInputs(&from, res)
-	y := l.quantized(name, l.m.Tensors[op.Outputs[0]].Shape, g)
+	y := l.quantized(name, to.shape, to.grid)
 	l.emit(&op, op.Kind, inputs, []int{y}, a)
 	return y
 }
@@ -74,13 +89,6 @@ func (l *layer) less(res *quantized) *layer {
 		left.w[k] = float32(v - float64(res.scale[o])*float64(res.q[k]))
 	}
 	return &left
-}
-
-// inputReach bounds the magnitude of what a layer multiplies its weights with: x less its offset, in real units.
-func (l *lowerer) inputReach(t int) float64 {
-	g := l.grids[t]
-	lo, hi := g.bounds()
-	return max(math.Abs(g.real(lo)), math.Abs(g.real(hi)))
 }
 
 // reach bounds the magnitude of the layer's results, with some room for the rounding of its own weights and biases.

@@ -18,13 +18,16 @@ const saturated = 9
 // rfga quantizes residual fine-grained attention: each view gets a grid from its observed range, each Conv1d is an ordinary
 // int8 convolution, and a table per view holds the sigmoid in Q14.
 func (l *lowerer) rfga(index int, op *format.Op) error {
-	x, gx, err := l.input(op.Inputs[0])
-	if err != nil {
-		return err
-	}
 	v := l.c.views[index]
 	if v == nil || v.inner[viewC].count == 0 {
 		return errors.New("its views were never observed")
+	}
+	if l.isApart(index) {
+		return l.rfgaApart(index, op)
+	}
+	x, gx, err := l.input(op.Inputs[0])
+	if err != nil {
+		return err
 	}
 	if err := sumFits(v.h, v.w); err != nil {
 		return err

@@ -36,7 +36,8 @@ type Options struct {
 	Weights WeightMode
 	// KeepScales leaves out cross-layer equalization (equalize.go), KeepOrder the reordering of channels (reorder.go).
 	KeepScales, KeepOrder bool
-	// Int16 lists the activations that get 16 bits: names of tensors or of the operators that make them, '*' for any text.
+	// Int16 lists the activations that get 16 bits: names of tensors or of the operators that make them, '*' for any text. A name of
+	// one of an attention's views means all that is inside of it, and that of a class head its weights.
 	Int16 []string
 	// RoundSeconds is the effort for rounding weights by what the calibration images show, in seconds of a nominal machine (see
 	// rounding.go); 0 rounds to the nearest.

@@ -23,6 +23,8 @@ type Report struct {
 	Notes []string `json:"notes,omitempty"`
 	// Twin is what to measure the quantized model against.
 	Twin *Twin `json:"-"`
+	// ops are the places in the quantized model of the float model's operators, -1 where one became several.
+	ops []int
 }
 
 // EqualizedTensor is an activation whose channels were scaled, with the share of the noise in its reader's results that was

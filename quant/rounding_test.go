@@ -19,6 +19,9 @@ func layerErrors(t *testing.T, p *prepared, o Options, q *format.Model, imgs [][
 		t.Fatal(err)
 	}
 	s := &sharer{c: p.c, o: o, grids: l, narrow: q}
+	for i := range q.Ops {
+		s.ops = append(s.ops, i)
+	}
 	errs := map[string]float64{}
 	for i := range p.c.m.Ops {
 		if len(weightInputs(&p.c.m.Ops[i])) != 1 {

@@ -30,6 +30,7 @@ type viewObserver struct {
 	threads    int
 	inner      [innerCount]observer
 	values     [innerCount][]float32
+	convs      [3]format.Op // the Conv1d, as operators of their own
 }
 
 func newViewObserver(m *format.Model, op *format.Op, threads int) (*viewObserver, error) {

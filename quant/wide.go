@@ -9,8 +9,9 @@ import (
 // wideGroups says which groups of tensors, by their root, Options.Int16 makes int16: a group is as wide as its widest tensor.
 func (l *lowerer) wideGroups() ([]bool, error) {
 	wide := make([]bool, len(l.m.Tensors))
-	for _, pattern := range l.o.Int16 {
-		used := false
+	asked := l.asking(l.o.Int16)
+	for k, pattern := range l.o.Int16 {
+		used := asked[k]
 		for t := range l.m.Tensors {
 			if l.c.watch[t] && t != l.m.Input && (fits(pattern, l.m.Tensors[t].Name) || l.maker[t] >= 0 && fits(pattern, l.m.Ops[l.maker[t]].Name)) {
 				wide[l.groups.root(t)], used = true, true

@@ -35,7 +35,7 @@ type convertCmd struct {
 	Seed       uint64   `default:"1" placeholder:"N" help:"Seed of --images (${default})."`
 	Method     string   `default:"min-max" placeholder:"M" help:"How the range of an activation follows from what was seen: min-max, percentile[:P], mse, entropy or average (${default}). docs/quantization.md compares them."`
 	MethodFor  []string `sep:"none" placeholder:"NAME=M" help:"Another method for the activations whose name, or whose operator's, is NAME; '*' stands for any text. May be repeated."`
-	Int16      []string `name:"int16" sep:"none" placeholder:"NAME" help:"16 bits for the activations whose name, or whose operator's, is NAME; '*' stands for any text. May be repeated."`
+	Int16      []string `name:"int16" sep:"none" placeholder:"NAME" help:"16 bits for the activations whose name, or whose operator's, is NAME; '*' stands for any text. A class head's name: for its weights; 'rfga.*': for attention's views. May be repeated."`
 	Percentile float64  `default:"100" placeholder:"P" help:"Short for --method percentile:P."`
 	Weights    string   `name:"weights" enum:"pair-safe,full" default:"pair-safe" help:"int8 weights: pair-safe runs fastest on x86, full is a little more accurate (${default})."`
 

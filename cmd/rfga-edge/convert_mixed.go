@@ -130,8 +130,8 @@ func printOutcome(w io.Writer, out *quant.Outcome, t quant.Target) {
 func cannotMeet(out *quant.Outcome, t quant.Target) string {
 	var held []string
 	for _, c := range out.Causes {
-		if c.Fixed && c.Share > 0 && len(held) < 4 {
-			held = append(held, fmt.Sprintf("%s of %s", c.What, printable(c.Layer)))
+		if c.Fixed != "" && c.Share > 0 && len(held) < 4 {
+			held = append(held, fmt.Sprintf("%s of %s (%s)", c.What, printable(c.Layer), printable(c.Fixed)))
 		}
 	}
 	what := "16 bits for everything that can have them give"

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/rfga-edge/rfga-edge/quant"
 )
 
 // TestConvertMixed: a target that plain int8 misses is met, and what that cost is said; one that cannot be met leaves no file; a
@@ -25,7 +27,7 @@ func TestConvertMixed(t *testing.T) {
 		return d.BitIdentical
 	}
 	_, log := expect(t, exitModel, append(convert, "--max-loss", "1e-9", "--metric", "map")...)
-	if !strings.Contains(log, "cannot be brought to") || !strings.Contains(log, "--allow-fp16") || !strings.Contains(log, "weights of ") {
+	if !strings.Contains(log, "cannot be brought to") || !strings.Contains(log, "--allow-fp16") || !strings.Contains(log, " raised") {
 		t.Errorf("a target out of reach: %s", log)
 	}
 	if _, err := os.Stat(target); err == nil {
@@ -72,5 +74,25 @@ func TestConvertRound(t *testing.T) {
 	}
 	if outs[0] != outs[1] {
 		t.Errorf("two runs, two files: %q", outs)
+	}
+}
+
+// What cannot have 16 bits is named with the reason, unless half floats may take its place.
+func TestCannotMeet(t *testing.T) {
+	out := &quant.Outcome{Loss: 0.02, Causes: []quant.Cause{{Layer: "act", What: "activations", Share: 0.5, Fixed: "\"act\" reads or makes it and has no int16 form"},
+		{Layer: "stem", What: "weights", Share: 0.5}}}
+	for _, c := range []struct {
+		fp16 bool
+		want []string
+	}{{false, []string{"activations of act (", "has no int16 form", "--allow-fp16"}}, {true, []string{"16 bits or fp16 for every layer"}}} {
+		got := cannotMeet(out, quant.Target{MaxLoss: 0.01, AllowFP16: c.fp16})
+		for _, want := range c.want {
+			if !strings.Contains(got, want) {
+				t.Errorf("%q is not in %q", want, got)
+			}
+		}
+		if strings.Contains(got, "stem") || strings.Contains(got, "stays int8") == c.fp16 {
+			t.Errorf("with fp16 %v: %q", c.fp16, got)
+		}
 	}
 }
