@@ -315,12 +315,13 @@ func winoCycles(c *ConvI8, available ISA, form *winoForm) float64 {
 }
 
 // storedLimit is up to how many bytes a layer's transformed weights are kept. They are eight times the weights, and more than
-// this comes from memory more slowly than it is computed again.
+// this comes from memory more slowly than it is computed again. Those of one dimension are computed in less than a third of
+// that time, and are not kept.
 const storedLimit = 5 << 18
 
 func winoStored(c *ConvI8, available ISA, form *winoForm) bool {
 	g := chooseWinograd(available, form, c.Out.C).family[0]
-	return 2*form.freqs*c.In.C*ceilDiv(c.Out.C, g.NR)*g.NR <= storedLimit
+	return form.line == nil && 2*form.freqs*c.In.C*ceilDiv(c.Out.C, g.NR)*g.NR <= storedLimit
 }
 
 func newWinoI8(c *ConvI8, available ISA, l2 int, form *winoForm, p *proof, stored bool) (*winoI8, error) {
