@@ -14,7 +14,7 @@ TEXT ·S8S16WinoFilter4AVX512(SB), NOSPLIT, $0-40
 	MOVQ         ldf+8(FP), SI
 	LEAQ         (SI)(SI*2), R8
 	LEAQ         (SI)(SI*4), R9
-	MOVL         $+393222, DI
+	MOVL         $0x00060006, DI
 	VMOVD        DI, X0
 	VPBROADCASTD X0, Z31
 

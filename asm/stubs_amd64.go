@@ -785,6 +785,60 @@ func S16S16Gemm2x16c2AVX2(c *int32, a *int16, lda int, b *int16, k int)
 //go:noescape
 func S16S16Gemm1x16c2AVX2(c *int32, a *int16, lda int, b *int16, k int)
 
+// S16S16Gemm6x8c2SSE41 is a 6x8 tile: for i < 6, j < 8:
+//
+//	c[8*i+j] = sum over t < k of int32(a[i*lda...][t]) * int32(b[16*(t/2)+2*j+t%2])
+//
+// lda is in bytes; k is a multiple of 2 and at least 2. Sums wrap.
+//
+//go:noescape
+func S16S16Gemm6x8c2SSE41(c *int32, a *int16, lda int, b *int16, k int)
+
+// S16S16Gemm4x8c2SSE41 is a 4x8 tile: for i < 4, j < 8:
+//
+//	c[8*i+j] = sum over t < k of int32(a[i*lda...][t]) * int32(b[16*(t/2)+2*j+t%2])
+//
+// lda is in bytes; k is a multiple of 2 and at least 2. Sums wrap.
+//
+//go:noescape
+func S16S16Gemm4x8c2SSE41(c *int32, a *int16, lda int, b *int16, k int)
+
+// S16S16Gemm2x8c2SSE41 is a 2x8 tile: for i < 2, j < 8:
+//
+//	c[8*i+j] = sum over t < k of int32(a[i*lda...][t]) * int32(b[16*(t/2)+2*j+t%2])
+//
+// lda is in bytes; k is a multiple of 2 and at least 2. Sums wrap.
+//
+//go:noescape
+func S16S16Gemm2x8c2SSE41(c *int32, a *int16, lda int, b *int16, k int)
+
+// S16S16Gemm1x8c2SSE41 is a 1x8 tile: for i < 1, j < 8:
+//
+//	c[8*i+j] = sum over t < k of int32(a[i*lda...][t]) * int32(b[16*(t/2)+2*j+t%2])
+//
+// lda is in bytes; k is a multiple of 2 and at least 2. Sums wrap.
+//
+//go:noescape
+func S16S16Gemm1x8c2SSE41(c *int32, a *int16, lda int, b *int16, k int)
+
+// U8S16WinoInput4SSE41 transforms a tile of 6x6 pixels: for c < n rounded up to 8:
+//
+//	v[f*ldf...][c] = (B^T x B)[f/6][f%6], x[i][j] being x[i*ldy+j*ldx+c]
+//
+// ldf is in bytes. tmp is 576 bytes of scratch.
+//
+//go:noescape
+func U8S16WinoInput4SSE41(v *int16, ldf int, x *byte, ldy int, ldx int, n int, tmp *byte)
+
+// U8S16WinoInput2SSE41 transforms a tile of 4x4 pixels: for c < n rounded up to 8:
+//
+//	v[f*ldf...][c] = (B^T x B)[f/4][f%4], x[i][j] being x[i*ldy+j*ldx+c]
+//
+// ldf is in bytes. tmp is 256 bytes of scratch.
+//
+//go:noescape
+func U8S16WinoInput2SSE41(v *int16, ldf int, x *byte, ldy int, ldx int, n int, tmp *byte)
+
 // U8S16WinoInput4AVX2 transforms a tile of 6x6 pixels: for c < n rounded up to 16:
 //
 //	v[f*ldf...][c] = (B^T x B)[f/6][f%6], x[i][j] being x[i*ldy+j*ldx+c]
@@ -820,6 +874,24 @@ func U8S16WinoInput4AVX512(v *int16, ldf int, x *byte, ldy int, ldx int, n int, 
 //
 //go:noescape
 func U8S16WinoInput2AVX512(v *int16, ldf int, x *byte, ldy int, ldx int, n int, tmp *byte)
+
+// S8S16WinoFilter4SSE41 transforms filters: for g < groups, l < 16:
+//
+//	u[f*ldf...][16*g+l] = (G w G^T)[f/6][f%6], w[i][j] being w[16*(9*g+3*i+j)+l]
+//
+// ldf is in bytes. tmp is 288 bytes of scratch.
+//
+//go:noescape
+func S8S16WinoFilter4SSE41(u *int16, ldf int, w *int8, groups int, tmp *byte)
+
+// S8S16WinoFilter2SSE41 transforms filters: for g < groups, l < 16:
+//
+//	u[f*ldf...][16*g+l] = (G w G^T)[f/4][f%4], w[i][j] being w[16*(9*g+3*i+j)+l]
+//
+// ldf is in bytes. tmp is 192 bytes of scratch.
+//
+//go:noescape
+func S8S16WinoFilter2SSE41(u *int16, ldf int, w *int8, groups int, tmp *byte)
 
 // S8S16WinoFilter4AVX2 transforms filters: for g < groups, l < 32:
 //
@@ -857,6 +929,24 @@ func S8S16WinoFilter4AVX512(u *int16, ldf int, w *int8, groups int, tmp *byte)
 //go:noescape
 func S8S16WinoFilter2AVX512(u *int16, ldf int, w *int8, groups int, tmp *byte)
 
+// S32WinoOutput4SSE41 transforms products back: for t < tiles, i < 4, j < 4, c < 8:
+//
+//	y[i*ldy...][8*(4*t+j)+c] = ((A^T m A)[i][j] *0x38E38E39 + corr[c]) >> 6
+//
+// m[i][j] being m[(6*i+j)*ldf...][8*t+c]. ldy and ldf are in bytes. tmp is 384 bytes of scratch.
+//
+//go:noescape
+func S32WinoOutput4SSE41(y *int32, ldy int, m *int32, ldf int, tiles int, corr *int32, tmp *byte)
+
+// S32WinoOutput2SSE41 transforms products back: for t < tiles, i < 2, j < 2, c < 8:
+//
+//	y[i*ldy...][8*(2*t+j)+c] = ((A^T m A)[i][j] + corr[c]) >> 2
+//
+// m[i][j] being m[(4*i+j)*ldf...][8*t+c]. ldy and ldf are in bytes. tmp is 128 bytes of scratch.
+//
+//go:noescape
+func S32WinoOutput2SSE41(y *int32, ldy int, m *int32, ldf int, tiles int, corr *int32, tmp *byte)
+
 // S32WinoOutput4AVX2 transforms products back: for t < tiles, i < 4, j < 4, c < 16:
 //
 //	y[i*ldy...][16*(4*t+j)+c] = ((A^T m A)[i][j] *0x38E38E39 + corr[c]) >> 6
@@ -892,6 +982,24 @@ func S32WinoOutput4AVX512(y *int32, ldy int, m *int32, ldf int, tiles int, corr 
 //
 //go:noescape
 func S32WinoOutput2AVX512(y *int32, ldy int, m *int32, ldf int, tiles int, corr *int32, tmp *byte)
+
+// U8S16WinoInput6of7SSE41 is a transform of F(6,7):
+//
+//	v[f*ldf...][c] = sum over i < 12 of B[i][f] * x[i*ldx+c], for f < 14, c < n rounded up to 8
+//
+// ldf is in bytes; ldy is not used. tmp is 80 bytes of scratch.
+//
+//go:noescape
+func U8S16WinoInput6of7SSE41(v *int16, ldf int, x *byte, ldy int, ldx int, n int, tmp *byte)
+
+// U8S16WinoInput4of3SSE41 is a transform of F(4,3):
+//
+//	v[f*ldf...][c] = sum over i < 6 of B[i][f] * x[i*ldx+c], for f < 6, c < n rounded up to 8
+//
+// ldf is in bytes; ldy is not used. tmp is 80 bytes of scratch.
+//
+//go:noescape
+func U8S16WinoInput4of3SSE41(v *int16, ldf int, x *byte, ldy int, ldx int, n int, tmp *byte)
 
 // U8S16WinoInput6of7AVX2 is a transform of F(6,7):
 //
@@ -929,6 +1037,24 @@ func U8S16WinoInput6of7AVX512(v *int16, ldf int, x *byte, ldy int, ldx int, n in
 //go:noescape
 func U8S16WinoInput4of3AVX512(v *int16, ldf int, x *byte, ldy int, ldx int, n int, tmp *byte)
 
+// S8S16WinoFilter6of7SSE41 is a transform of F(6,7):
+//
+//	u[f*ldf...][16*g+l] = sum over i < 7 of G[f][i] * w[16*(7*g+i)+l], for f < 14, g < groups, l < 16
+//
+// ldf is in bytes; tmp is not used.
+//
+//go:noescape
+func S8S16WinoFilter6of7SSE41(u *int16, ldf int, w *int8, groups int, tmp *byte)
+
+// S8S16WinoFilter4of3SSE41 is a transform of F(4,3):
+//
+//	u[f*ldf...][16*g+l] = sum over i < 3 of G[f][i] * w[16*(3*g+i)+l], for f < 6, g < groups, l < 16
+//
+// ldf is in bytes; tmp is not used.
+//
+//go:noescape
+func S8S16WinoFilter4of3SSE41(u *int16, ldf int, w *int8, groups int, tmp *byte)
+
 // S8S16WinoFilter6of7AVX2 is a transform of F(6,7):
 //
 //	u[f*ldf...][32*g+l] = sum over i < 7 of G[f][i] * w[32*(7*g+i)+l], for f < 14, g < groups, l < 32
@@ -964,6 +1090,24 @@ func S8S16WinoFilter6of7AVX512(u *int16, ldf int, w *int8, groups int, tmp *byte
 //
 //go:noescape
 func S8S16WinoFilter4of3AVX512(u *int16, ldf int, w *int8, groups int, tmp *byte)
+
+// S32WinoOutput6of7SSE41 is a transform of F(6,7):
+//
+//	y[i*ldy...][8*t+c] = (sum over f < 14 of A[f][i] * m[f*ldf...][8*t+c] * 0xfbaa6551 + corr[c]) >> 3,
+//
+// for i < 6, t < tiles, c < 8. ldy and ldf are in bytes; tmp is not used.
+//
+//go:noescape
+func S32WinoOutput6of7SSE41(y *int32, ldy int, m *int32, ldf int, tiles int, corr *int32, tmp *byte)
+
+// S32WinoOutput4of3SSE41 is a transform of F(4,3):
+//
+//	y[i*ldy...][8*t+c] = (sum over f < 6 of A[f][i] * m[f*ldf...][8*t+c] * 0xaaaaaaab + corr[c]) >> 3,
+//
+// for i < 4, t < tiles, c < 8. ldy and ldf are in bytes; tmp is not used.
+//
+//go:noescape
+func S32WinoOutput4of3SSE41(y *int32, ldy int, m *int32, ldf int, tiles int, corr *int32, tmp *byte)
 
 // S32WinoOutput6of7AVX2 is a transform of F(6,7):
 //

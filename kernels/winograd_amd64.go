@@ -17,6 +17,11 @@ var archGEMM16s = []GEMM16{
 	{"s16s16_gemm_4x16c2_avx2", AVX2, 4, 16, 2, 23, asm.S16S16Gemm4x16c2AVX2},
 	{"s16s16_gemm_2x16c2_avx2", AVX2, 2, 16, 2, 18, asm.S16S16Gemm2x16c2AVX2},
 	{"s16s16_gemm_1x16c2_avx2", AVX2, 1, 16, 2, 14, asm.S16S16Gemm1x16c2AVX2},
+
+	{"s16s16_gemm_6x8c2_sse41", SSE41, 6, 8, 2, 11, asm.S16S16Gemm6x8c2SSE41},
+	{"s16s16_gemm_4x8c2_sse41", SSE41, 4, 8, 2, 11, asm.S16S16Gemm4x8c2SSE41},
+	{"s16s16_gemm_2x8c2_sse41", SSE41, 2, 8, 2, 10, asm.S16S16Gemm2x8c2SSE41},
+	{"s16s16_gemm_1x8c2_sse41", SSE41, 1, 8, 2, 8, asm.S16S16Gemm1x8c2SSE41},
 }
 
 var archWinoInputs = []WinoInput{
@@ -29,6 +34,11 @@ var archWinoInputs = []WinoInput{
 	{"u8s16_winoinput4of3_avx512", AVX512, wino4of3, 32, 205, asm.U8S16WinoInput4of3AVX512},
 	{"u8s16_winoinput6of7_avx2", AVX2, wino6of7, 16, 62, asm.U8S16WinoInput6of7AVX2},
 	{"u8s16_winoinput4of3_avx2", AVX2, wino4of3, 16, 200, asm.U8S16WinoInput4of3AVX2},
+
+	{"u8s16_winoinput4_sse41", SSE41, wino4x4, 8, 9, asm.U8S16WinoInput4SSE41},
+	{"u8s16_winoinput2_sse41", SSE41, wino2x2, 8, 24, asm.U8S16WinoInput2SSE41},
+	{"u8s16_winoinput6of7_sse41", SSE41, wino6of7, 8, 30, asm.U8S16WinoInput6of7SSE41},
+	{"u8s16_winoinput4of3_sse41", SSE41, wino4of3, 8, 91, asm.U8S16WinoInput4of3SSE41},
 }
 
 var archWinoFilters = []WinoFilter{
@@ -41,6 +51,11 @@ var archWinoFilters = []WinoFilter{
 	{"s8s16_winofilter4of3_avx512", AVX512, wino4of3, 64, 205, asm.S8S16WinoFilter4of3AVX512},
 	{"s8s16_winofilter6of7_avx2", AVX2, wino6of7, 32, 72, asm.S8S16WinoFilter6of7AVX2},
 	{"s8s16_winofilter4of3_avx2", AVX2, wino4of3, 32, 225, asm.S8S16WinoFilter4of3AVX2},
+
+	{"s8s16_winofilter4_sse41", SSE41, wino4x4, 16, 14, asm.S8S16WinoFilter4SSE41},
+	{"s8s16_winofilter2_sse41", SSE41, wino2x2, 16, 27, asm.S8S16WinoFilter2SSE41},
+	{"s8s16_winofilter6of7_sse41", SSE41, wino6of7, 16, 40, asm.S8S16WinoFilter6of7SSE41},
+	{"s8s16_winofilter4of3_sse41", SSE41, wino4of3, 16, 130, asm.S8S16WinoFilter4of3SSE41},
 }
 
 var archWinoOutputs = []WinoOutput{
@@ -53,4 +68,9 @@ var archWinoOutputs = []WinoOutput{
 	{"s32_winooutput4of3_avx512", AVX512, wino4of3, 32, 103, asm.S32WinoOutput4of3AVX512},
 	{"s32_winooutput6of7_avx2", AVX2, wino6of7, 16, 31, asm.S32WinoOutput6of7AVX2},
 	{"s32_winooutput4of3_avx2", AVX2, wino4of3, 16, 96, asm.S32WinoOutput4of3AVX2},
+
+	{"s32_winooutput4_sse41", SSE41, wino4x4, 8, 6, asm.S32WinoOutput4SSE41},
+	{"s32_winooutput2_sse41", SSE41, wino2x2, 8, 24, asm.S32WinoOutput2SSE41},
+	{"s32_winooutput6of7_sse41", SSE41, wino6of7, 8, 16, asm.S32WinoOutput6of7SSE41},
+	{"s32_winooutput4of3_sse41", SSE41, wino4of3, 8, 47, asm.S32WinoOutput4of3SSE41},
 }

@@ -32,7 +32,7 @@ func gemmSSE() asmFile {
 		f.funcs = append(f.funcs, asmFunc{name: name, sig: gemmSig,
 			doc: gemmDoc(name, mr, nr, kr, "int16 a", "a is 16-bit integers; k is a multiple of 2 and at least 2."),
 			emit: func(b *builder) {
-				b.gemmSSE(mr, kr, func(w reg.Register, s int, w0, w1 reg.VecPhysical) {
+				b.gemmSSE(mr, kr, nr*kr, func(w reg.Register, s int, w0, w1 reg.VecPhysical) {
 					b.PMOVSXBW(mem(w, 16*s), w0)
 					b.PMOVSXBW(mem(w, 16*s+8), w1)
 				}, func(weights, t reg.VecPhysical) {
@@ -55,7 +55,7 @@ func gemmPairSafeSSE() asmFile {
 				ones := xmm(8) // of 16 registers, what is left by a tile of 4 rows
 				b.PCMPEQW(ones, ones)
 				b.PSRLW(imm8(15), ones)
-				b.gemmSSE(mr, kr, func(w reg.Register, s int, w0, w1 reg.VecPhysical) {
+				b.gemmSSE(mr, kr, nr*kr, func(w reg.Register, s int, w0, w1 reg.VecPhysical) {
 					b.MOVOU(mem(w, 32*s), w0)
 					b.MOVOU(mem(w, 32*s+16), w1)
 				}, func(weights, t reg.VecPhysical) {
@@ -67,9 +67,9 @@ func gemmPairSafeSSE() asmFile {
 	return f
 }
 
-// gemmSSE emits a tile of 8 columns. load loads the weights of group s, multiply turns t, a group of a row in every lane,
+// gemmSSE emits a tile of 8 columns, a group of kr terms of their weights being so many bytes. load loads the weights of group s, multiply turns t, a group of a row in every lane,
 // into its sums of products.
-func (b *builder) gemmSSE(mr, kr int, load func(w reg.Register, s int, w0, w1 reg.VecPhysical), multiply func(weights, t reg.VecPhysical)) {
+func (b *builder) gemmSSE(mr, kr, group int, load func(w reg.Register, s int, w0, w1 reg.VecPhysical), multiply func(weights, t reg.VecPhysical)) {
 	w0, w1 := xmm(12), xmm(13)
 	c, w, k := b.arg("c"), b.arg("b"), b.arg("k")
 	rows := b.rowPtrs(mr)
@@ -89,7 +89,7 @@ func (b *builder) gemmSSE(mr, kr int, load func(w reg.Register, s int, w0, w1 re
 		}
 	}, func(n int) {
 		b.ADDQ(imm(4*n), rows.base)
-		b.ADDQ(imm(8*kr*n), w)
+		b.ADDQ(imm(group*n), w)
 	})
 	for i := range 2 * mr {
 		b.MOVOU(xmm(i), mem(c, 16*i))

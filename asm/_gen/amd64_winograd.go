@@ -123,18 +123,24 @@ var (
 )
 
 func (v winoVec) load(b *builder, m operand.Mem, r reg.VecPhysical) {
-	if v.bytes == 64 {
+	switch v.bytes {
+	case 64:
 		b.VMOVDQU64(m, r)
-	} else {
+	case 32:
 		b.VMOVDQU(m, r)
+	default:
+		b.MOVOU(m, r)
 	}
 }
 
 func (v winoVec) store(b *builder, r reg.VecPhysical, m operand.Mem) {
-	if v.bytes == 64 {
+	switch v.bytes {
+	case 64:
 		b.VMOVDQU64(r, m)
-	} else {
+	case 32:
 		b.VMOVDQU(r, m)
+	default:
+		b.MOVOU(r, m)
 	}
 }
 
@@ -301,6 +307,7 @@ func winoInput(v winoVec) asmFile {
 			"",
 			fmt.Sprintf("ldf is in bytes. tmp is %d bytes of scratch.", n*n*v.bytes),
 		}, emit: func(b *builder) {
+			b.legacy = v.bytes == 16
 			dst, x, tmp, count := b.arg("v"), b.arg("x"), b.arg("tmp"), b.arg("n")
 			ldx := b.arg("ldx")
 			in, out := b.strides(b.arg("ldy"), n), b.strides(b.arg("ldf"), n)
@@ -335,8 +342,7 @@ func winoInput(v winoVec) asmFile {
 			b.ADDQ(imm(v.bytes), dst)
 			b.SUBQ(imm(lanes), count)
 			b.JG(operand.LabelRef("channels"))
-			b.VZEROUPPER()
-			b.RET()
+			v.finish(b)
 		}})
 	}
 	return f
@@ -358,14 +364,12 @@ func winoFilter(v winoVec) asmFile {
 			"",
 			fmt.Sprintf("ldf is in bytes. tmp is %d bytes of scratch.", 3*n*v.bytes),
 		}, emit: func(b *builder) {
+			b.legacy = v.bytes == 16
 			dst, w, tmp, count := b.arg("u"), b.arg("w"), b.arg("tmp"), b.arg("groups")
 			out := b.strides(b.arg("ldf"), n)
 			six := v.r(v.regs - 1)
 			if form.n == 6 {
-				t := b.GP32()
-				b.MOVL(operand.I32(6<<16|6), t)
-				b.VMOVD(t, xmm(0))
-				b.VPBROADCASTD(xmm(0), six)
+				v.fill(b, 6<<16|6, six)
 			}
 			b.Label("groups")
 			for half := range 2 {
@@ -396,8 +400,7 @@ func winoFilter(v winoVec) asmFile {
 			b.ADDQ(imm(2*v.bytes), dst)
 			b.DECQ(count)
 			b.JNE(operand.LabelRef("groups"))
-			b.VZEROUPPER()
-			b.RET()
+			v.finish(b)
 		}})
 	}
 	return f
@@ -423,16 +426,14 @@ func winoOutput(v winoVec) asmFile {
 			"",
 			fmt.Sprintf("m[i][j] being m[(%d*i+j)*ldf...][%d*t+c]. ldy and ldf are in bytes. tmp is %d bytes of scratch.", n, nr, m*n*v.bytes),
 		}, emit: func(b *builder) {
+			b.legacy = v.bytes == 16
 			y, src, tmp, count, corr := b.arg("y"), b.arg("m"), b.arg("tmp"), b.arg("tiles"), b.arg("corr")
 			ldf, six := b.arg("ldf"), b.GP64()
 			b.IMUL3Q(imm(n), ldf, six)
 			in, out := b.strides(six, n), b.strides(b.arg("ldy"), m)
 			nine, add := v.r(v.regs-1), v.some(v.regs-3, 2)
 			if form.nine {
-				t := b.GP32()
-				b.MOVL(operand.U32(0x38E38E39), t)
-				b.VMOVD(t, xmm(0))
-				b.VPBROADCASTD(xmm(0), nine)
+				v.fill(b, 0x38E38E39, nine)
 			}
 			for half := range 2 {
 				v.load(b, mem(corr, half*v.bytes), add[half])
@@ -472,16 +473,12 @@ func winoOutput(v winoVec) asmFile {
 			b.ADDQ(imm(4*nr*m), out.base)
 			b.DECQ(count)
 			b.JNE(operand.LabelRef("tiles"))
-			b.VZEROUPPER()
-			b.RET()
+			v.finish(b)
 		}})
 	}
 	return f
 }
 
 func isaStem(v winoVec) string {
-	if v.bytes == 64 {
-		return "avx512"
-	}
-	return "avx2"
+	return map[int]string{64: "avx512", 32: "avx2", 16: "sse41"}[v.bytes]
 }

@@ -60,16 +60,8 @@ func (l *lineAMD64) mul(d, n, by int) {
 func (l *lineAMD64) hold(constants []int) {
 	l.constants = constants
 	for i, c := range constants {
-		l.splat32(uint32(uint16(c))*0x10001, 12+i)
+		l.vec.fill(l.builder, uint32(uint16(c))*0x10001, l.vec.r(12+i))
 	}
-}
-
-// splat32 fills register r with v.
-func (l *lineAMD64) splat32(v uint32, r int) {
-	t := l.GP32()
-	l.MOVL(operand.U32(v), t)
-	l.VMOVD(t, xmm(0))
-	l.VPBROADCASTD(xmm(0), l.vec.r(r))
 }
 
 // stepped addresses multiples of a stride, six of them from each of some bases.
@@ -108,6 +100,7 @@ func lineInput(v winoVec) asmFile {
 			"",
 			fmt.Sprintf("ldf is in bytes; ldy is not used. tmp is %d bytes of scratch.", lineSpills*v.bytes),
 		), emit: func(b *builder) {
+			b.legacy = v.bytes == 16
 			l := &lineAMD64{builder: b, vec: v}
 			l.hold(form.input.by)
 			in, out := b.stepped(b.arg("x"), b.arg("ldx"), form.n()), b.stepped(b.arg("v"), b.arg("ldf"), form.freqs)
@@ -121,8 +114,7 @@ func lineInput(v winoVec) asmFile {
 			out.move(b, v.bytes)
 			b.SUBQ(imm(lanes), count)
 			b.JG(operand.LabelRef("channels"))
-			b.VZEROUPPER()
-			b.RET()
+			v.finish(b)
 		}})
 	}
 	return f
@@ -139,6 +131,7 @@ func lineFilter(v winoVec) asmFile {
 			"",
 			"ldf is in bytes; tmp is not used.",
 		), emit: func(b *builder) {
+			b.legacy = v.bytes == 16
 			l := &lineAMD64{builder: b, vec: v}
 			l.hold(form.filter.by)
 			w, out, count := b.arg("w"), b.stepped(b.arg("u"), b.arg("ldf"), form.freqs), b.arg("groups")
@@ -152,8 +145,7 @@ func lineFilter(v winoVec) asmFile {
 			out.move(b, 2*v.bytes)
 			b.DECQ(count)
 			b.JNE(operand.LabelRef("groups"))
-			b.VZEROUPPER()
-			b.RET()
+			v.finish(b)
 		}})
 	}
 	return f
@@ -170,10 +162,11 @@ func lineOutput(v winoVec) asmFile {
 			"",
 			fmt.Sprintf("for i < %d, t < tiles, c < %d. ldy and ldf are in bytes; tmp is not used.", form.m, nr),
 		), emit: func(b *builder) {
+			b.legacy = v.bytes == 16
 			l := &lineAMD64{builder: b, vec: v, wide: true}
 			in, out := b.stepped(b.arg("m"), b.arg("ldf"), form.freqs), b.stepped(b.arg("y"), b.arg("ldy"), form.m)
 			count, corr := b.arg("tiles"), b.arg("corr")
-			l.splat32(form.inverse, 15)
+			v.fill(b, form.inverse, v.r(15))
 			for half := range 2 {
 				v.load(b, mem(corr, half*v.bytes), v.r(13+half))
 			}
@@ -192,8 +185,7 @@ func lineOutput(v winoVec) asmFile {
 			out.move(b, 4*nr)
 			b.DECQ(count)
 			b.JNE(operand.LabelRef("tiles"))
-			b.VZEROUPPER()
-			b.RET()
+			v.finish(b)
 		}})
 	}
 	return f
