@@ -184,6 +184,60 @@ func S32WinoOutput4NEON(y *int32, ldy int, m *int32, ldf int, tiles int, corr *i
 //go:noescape
 func S32WinoOutput2NEON(y *int32, ldy int, m *int32, ldf int, tiles int, corr *int32, tmp *byte)
 
+// U8S16WinoInput6of7NEON is a transform of F(6,7):
+//
+//	v[f*ldf...][c] = sum over i < 12 of B[i][f] * x[i*ldx+c], for f < 14, c < n rounded up to 8
+//
+// ldf is in bytes; ldy and tmp are not used.
+//
+//go:noescape
+func U8S16WinoInput6of7NEON(v *int16, ldf int, x *byte, ldy int, ldx int, n int, tmp *byte)
+
+// U8S16WinoInput4of3NEON is a transform of F(4,3):
+//
+//	v[f*ldf...][c] = sum over i < 6 of B[i][f] * x[i*ldx+c], for f < 6, c < n rounded up to 8
+//
+// ldf is in bytes; ldy and tmp are not used.
+//
+//go:noescape
+func U8S16WinoInput4of3NEON(v *int16, ldf int, x *byte, ldy int, ldx int, n int, tmp *byte)
+
+// S8S16WinoFilter6of7NEON is a transform of F(6,7):
+//
+//	u[f*ldf...][8*g+l] = sum over i < 7 of G[f][i] * w[8*(7*g+i)+l], for f < 14, g < groups, l < 8
+//
+// ldf is in bytes; tmp is not used.
+//
+//go:noescape
+func S8S16WinoFilter6of7NEON(u *int16, ldf int, w *int8, groups int, tmp *byte)
+
+// S8S16WinoFilter4of3NEON is a transform of F(4,3):
+//
+//	u[f*ldf...][8*g+l] = sum over i < 3 of G[f][i] * w[8*(3*g+i)+l], for f < 6, g < groups, l < 8
+//
+// ldf is in bytes; tmp is not used.
+//
+//go:noescape
+func S8S16WinoFilter4of3NEON(u *int16, ldf int, w *int8, groups int, tmp *byte)
+
+// S32WinoOutput6of7NEON is a transform of F(6,7):
+//
+//	y[i*ldy...][8*t+c] = (sum over f < 14 of A[f][i] * m[f*ldf...][8*t+c] * 0xfbaa6551 + corr[c]) >> 3,
+//
+// for i < 6, t < tiles, c < 8. ldy and ldf are in bytes; tmp is not used.
+//
+//go:noescape
+func S32WinoOutput6of7NEON(y *int32, ldy int, m *int32, ldf int, tiles int, corr *int32, tmp *byte)
+
+// S32WinoOutput4of3NEON is a transform of F(4,3):
+//
+//	y[i*ldy...][8*t+c] = (sum over f < 6 of A[f][i] * m[f*ldf...][8*t+c] * 0xaaaaaaab + corr[c]) >> 3,
+//
+// for i < 4, t < tiles, c < 8. ldy and ldf are in bytes; tmp is not used.
+//
+//go:noescape
+func S32WinoOutput4of3NEON(y *int32, ldy int, m *int32, ldf int, tiles int, corr *int32, tmp *byte)
+
 // S32U8RequantNEON is, for i < rows, j < n:
 //
 //	dst[ldd*i+j] = byte(p.Zero + rne(clamp(float32(c[ldc*i+j]+bias[j])*mult[j], p.Lo, p.Hi)))
