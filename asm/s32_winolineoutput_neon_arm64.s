@@ -24,6 +24,7 @@ TEXT ·S32WinoOutput6of7NEON(SB), NOSPLIT, $0-56
 	MOVD ldy+8(FP), R10
 	ADD R10<<1, R10, R11
 	ADD R10<<1, R11, R12
+	// inner loop of S32WinoOutput6of7NEON: 8 elements
 tiles:
 	ADD R3, R1, R16
 	FMOVQ (R16), F0
@@ -309,6 +310,7 @@ tiles:
 	ADD $16, R0
 	SUBS $1, R2
 	BGT tiles
+	// end of inner loop
 	RET
 
 // func S32WinoOutput4of3NEON(y *int32, ldy int, m *int32, ldf int, tiles int, corr *int32, tmp *byte)
@@ -326,6 +328,7 @@ TEXT ·S32WinoOutput4of3NEON(SB), NOSPLIT, $0-56
 	ADD R3<<1, R4, R5
 	MOVD ldy+8(FP), R10
 	ADD R10<<1, R10, R11
+	// inner loop of S32WinoOutput4of3NEON: 8 elements
 tiles:
 	FMOVQ (R1), F0
 	ADD R3, R1, R16
@@ -423,4 +426,5 @@ tiles:
 	ADD $16, R0
 	SUBS $1, R2
 	BGT tiles
+	// end of inner loop
 	RET

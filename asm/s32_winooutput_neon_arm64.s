@@ -23,6 +23,7 @@ TEXT ·S32WinoOutput4NEON(SB), NOSPLIT, $0-56
 	FMOVQ 16(R5), F31
 	MOVD $0x38e38e39, R8
 	VDUP R8, V29.S4
+	// inner loop of S32WinoOutput4NEON: 8 elements
 tile:
 	MOVD R2, R15
 	ADD R3, R2, R16
@@ -654,6 +655,7 @@ tile:
 	ADD $112, R0
 	SUBS $1, R4
 	BGT tile
+	// end of inner loop
 	RET
 
 // func S32WinoOutput2NEON(y *int32, ldy int, m *int32, ldf int, tiles int, corr *int32, tmp *byte)
@@ -671,6 +673,7 @@ TEXT ·S32WinoOutput2NEON(SB), NOSPLIT, $0-56
 	ADD R7, R9, R10
 	FMOVQ (R5), F30
 	FMOVQ 16(R5), F31
+	// inner loop of S32WinoOutput2NEON: 8 elements
 tile:
 	MOVD R2, R15
 	ADD R3, R2, R16
@@ -834,4 +837,5 @@ tile:
 	ADD $48, R0
 	SUBS $1, R4
 	BGT tile
+	// end of inner loop
 	RET

@@ -36,6 +36,7 @@ columns16:
 	MOVD R0, R10
 	MOVD R2, R11
 	MOVD R7, R13
+	// inner loop of S32U8RequantNEON: 16 elements
 row1:
 	FMOVQ (R11), F0
 	FMOVQ 16(R11), F1
@@ -74,6 +75,7 @@ row1:
 	ADD R3, R11, R11
 	SUBS $1, R13
 	BNE row1
+	// end of inner loop
 	ADD $16, R0
 	ADD $64, R2
 	ADD $64, R5
@@ -92,6 +94,7 @@ columns8:
 	MOVD R7, R13
 	SUBS $2, R13
 	BLT odd
+	// inner loop of S32U8RequantNEON: 16 elements
 two:
 	ADD R3, R11, R15
 	FMOVQ (R11), F0
@@ -134,6 +137,7 @@ two:
 	ADD R3, R11, R11
 	SUBS $2, R13
 	BGE two
+	// end of inner loop
 odd:
 	TBZ $0, R13, even
 	FMOVQ (R11), F0
@@ -170,6 +174,7 @@ rest:
 	MOVD R0, R10
 	MOVD R2, R11
 	MOVD R7, R13
+	// inner loop of S32U8RequantNEON: 8 elements
 row2:
 	FMOVQ (R11), F0
 	FMOVQ 16(R11), F1
@@ -204,6 +209,7 @@ skip5:
 	ADD R3, R11, R11
 	SUBS $1, R13
 	BNE row2
+	// end of inner loop
 	ADD $8, R0
 	ADD $32, R2
 	ADD $32, R5
@@ -258,6 +264,7 @@ columns16:
 	MOVD R2, R11
 	MOVD R7, R13
 	MOVD R8, R12
+	// inner loop of S32U8RequantAddNEON: 16 elements
 row1:
 	FMOVQ (R11), F0
 	FMOVQ 16(R11), F1
@@ -344,6 +351,7 @@ row1:
 	ADD R9, R12, R12
 	SUBS $1, R13
 	BNE row1
+	// end of inner loop
 	ADD $16, R0
 	ADD $64, R2
 	ADD $64, R5
@@ -364,6 +372,7 @@ columns8:
 	MOVD R8, R12
 	SUBS $2, R13
 	BLT odd
+	// inner loop of S32U8RequantAddNEON: 16 elements
 two:
 	ADD R3, R11, R15
 	FMOVQ (R11), F0
@@ -457,6 +466,7 @@ two:
 	ADD R9, R12, R12
 	SUBS $2, R13
 	BGE two
+	// end of inner loop
 odd:
 	TBZ $0, R13, even
 	FMOVQ (R11), F0
@@ -519,6 +529,7 @@ rest:
 	MOVD R2, R11
 	MOVD R7, R13
 	MOVD R8, R12
+	// inner loop of S32U8RequantAddNEON: 8 elements
 row2:
 	FMOVQ (R11), F0
 	FMOVQ 16(R11), F1
@@ -578,6 +589,7 @@ skip5:
 	ADD R9, R12, R12
 	SUBS $1, R13
 	BNE row2
+	// end of inner loop
 	ADD $8, R0
 	ADD $32, R2
 	ADD $32, R5

@@ -11,6 +11,7 @@ TEXT ·S8S16WinoFilter4NEON(SB), NOSPLIT, $0-40
 	MOVD w+16(FP), R2
 	MOVD groups+24(FP), R3
 	MOVD tmp+32(FP), R4
+	// inner loop of S8S16WinoFilter4NEON: 8 elements
 group:
 	MOVD R0, R15
 	ADD R1<<2, R0, R16
@@ -283,6 +284,7 @@ group:
 	ADD $16, R0
 	SUBS $1, R3
 	BGT group
+	// end of inner loop
 	RET
 
 // func S8S16WinoFilter2NEON(u *int16, ldf int, w *int8, groups int, tmp *byte)
@@ -292,6 +294,7 @@ TEXT ·S8S16WinoFilter2NEON(SB), NOSPLIT, $0-40
 	MOVD w+16(FP), R2
 	MOVD groups+24(FP), R3
 	MOVD tmp+32(FP), R4
+	// inner loop of S8S16WinoFilter2NEON: 8 elements
 group:
 	MOVD R0, R15
 	ADD R1<<2, R0, R16
@@ -412,4 +415,5 @@ group:
 	ADD $16, R0
 	SUBS $1, R3
 	BGT group
+	// end of inner loop
 	RET

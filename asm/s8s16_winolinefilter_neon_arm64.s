@@ -24,6 +24,7 @@ TEXT ·S8S16WinoFilter6of7NEON(SB), NOSPLIT, $0-40
 	ADD R3<<1, R6, R7
 	ADD R3<<1, R7, R8
 	ADD R3<<1, R8, R9
+	// inner loop of S8S16WinoFilter6of7NEON: 8 elements
 groups:
 	FMOVD (R1), F0
 	VSXTL V0.B8, V0.H8
@@ -129,6 +130,7 @@ groups:
 	ADD $16, R0
 	SUBS $1, R2
 	BGT groups
+	// end of inner loop
 	RET
 
 // func S8S16WinoFilter4of3NEON(u *int16, ldf int, w *int8, groups int, tmp *byte)
@@ -141,6 +143,7 @@ TEXT ·S8S16WinoFilter4of3NEON(SB), NOSPLIT, $0-40
 	MOVD ldf+8(FP), R3
 	ADD R3<<1, R3, R4
 	ADD R3<<1, R4, R5
+	// inner loop of S8S16WinoFilter4of3NEON: 8 elements
 groups:
 	FMOVD (R1), F0
 	VSXTL V0.B8, V0.H8
@@ -173,4 +176,5 @@ groups:
 	ADD $16, R0
 	SUBS $1, R2
 	BGT groups
+	// end of inner loop
 	RET

@@ -24,6 +24,7 @@ TEXT ·U8RescaleNEON(SB), NOSPLIT, $0-32
 	MOVD dst+0(FP), R0
 	MOVD a+8(FP), R1
 	MOVD n+16(FP), R3
+	// inner loop of U8RescaleNEON: 16 elements
 loop:
 	FMOVQ (R1), F16
 	VUXTL2 V16.B16, V2.H8
@@ -66,6 +67,7 @@ loop:
 	FMOVQ F0, (R0)
 	ADD $16, R0
 	BGT loop
+	// end of inner loop
 	RET
 tail:
 	MOVD R0, R4
@@ -106,6 +108,7 @@ TEXT ·S32U8RescaleNEON(SB), NOSPLIT, $0-32
 	MOVD dst+0(FP), R0
 	MOVD a+8(FP), R1
 	MOVD n+16(FP), R3
+	// inner loop of S32U8RescaleNEON: 16 elements
 loop:
 	FMOVQ (R1), F0
 	FMOVQ 16(R1), F1
@@ -145,6 +148,7 @@ loop:
 	FMOVQ F0, (R0)
 	ADD $16, R0
 	BGT loop
+	// end of inner loop
 	RET
 tail:
 	MOVD R0, R4
@@ -186,6 +190,7 @@ TEXT ·U8AddNEON(SB), NOSPLIT, $0-40
 	MOVD a+8(FP), R1
 	MOVD n+24(FP), R3
 	MOVD b+16(FP), R2
+	// inner loop of U8AddNEON: 16 elements
 loop:
 	FMOVQ (R1), F16
 	VUXTL2 V16.B16, V2.H8
@@ -252,6 +257,7 @@ loop:
 	FMOVQ F0, (R0)
 	ADD $16, R0
 	BGT loop
+	// end of inner loop
 	RET
 tail:
 	MOVD R0, R4
@@ -293,6 +299,7 @@ TEXT ·U8MulNEON(SB), NOSPLIT, $0-40
 	MOVD a+8(FP), R1
 	MOVD n+24(FP), R3
 	MOVD b+16(FP), R2
+	// inner loop of U8MulNEON: 16 elements
 loop:
 	FMOVQ (R1), F16
 	VUXTL2 V16.B16, V2.H8
@@ -355,6 +362,7 @@ loop:
 	FMOVQ F0, (R0)
 	ADD $16, R0
 	BGT loop
+	// end of inner loop
 	RET
 tail:
 	MOVD R0, R4

@@ -17,6 +17,7 @@ TEXT ·U8S16WinoInput4NEON(SB), NOSPLIT, $0-56
 	ADD R3, R9, R10
 	ADD R3, R10, R11
 	ADD R3, R11, R12
+	// inner loop of U8S16WinoInput4NEON: 8 elements
 channels:
 	MOVD R2, R7
 	ADD R4, R7, R8
@@ -465,6 +466,7 @@ channels:
 	ADD $16, R0
 	SUBS $8, R5
 	BGT channels
+	// end of inner loop
 	RET
 
 // func U8S16WinoInput2NEON(v *int16, ldf int, x *byte, ldy int, ldx int, n int, tmp *byte)
@@ -478,6 +480,7 @@ TEXT ·U8S16WinoInput2NEON(SB), NOSPLIT, $0-56
 	MOVD tmp+48(FP), R6
 	ADD R3, R3, R9
 	ADD R3, R9, R10
+	// inner loop of U8S16WinoInput2NEON: 8 elements
 channels:
 	MOVD R2, R7
 	ADD R4, R7, R8
@@ -623,4 +626,5 @@ channels:
 	ADD $16, R0
 	SUBS $8, R5
 	BGT channels
+	// end of inner loop
 	RET

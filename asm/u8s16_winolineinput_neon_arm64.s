@@ -30,6 +30,7 @@ TEXT ·U8S16WinoInput6of7NEON(SB), NOSPLIT, $0-56
 	ADD R10<<1, R12, R13
 	ADD R10<<1, R13, R14
 	ADD R10<<1, R14, R15
+	// inner loop of U8S16WinoInput6of7NEON: 8 elements
 channels:
 	FMOVD (R1), F0
 	VUXTL V0.B8, V0.H8
@@ -176,6 +177,7 @@ channels:
 	ADD $16, R0
 	SUBS $8, R2
 	BGT channels
+	// end of inner loop
 	RET
 
 // func U8S16WinoInput4of3NEON(v *int16, ldf int, x *byte, ldy int, ldx int, n int, tmp *byte)
@@ -189,6 +191,7 @@ TEXT ·U8S16WinoInput4of3NEON(SB), NOSPLIT, $0-56
 	MOVD ldx+32(FP), R10
 	ADD R10<<1, R10, R11
 	ADD R10<<1, R11, R12
+	// inner loop of U8S16WinoInput4of3NEON: 8 elements
 channels:
 	FMOVD (R1), F0
 	VUXTL V0.B8, V0.H8
@@ -239,4 +242,5 @@ channels:
 	ADD $16, R0
 	SUBS $8, R2
 	BGT channels
+	// end of inner loop
 	RET

@@ -115,6 +115,12 @@ func (b *arm) beginLoop(label string, products int) {
 	b.label(label)
 }
 
+// beginElements is beginLoop of a loop that is measured by its results: a transform, requantization, rows.
+func (b *arm) beginElements(label string, elements int) {
+	b.linef("// inner loop of %s: %d elements", b.name, elements)
+	b.label(label)
+}
+
 func (b *arm) endLoop(branch string) {
 	b.line(branch, "// end of inner loop")
 }

@@ -196,11 +196,11 @@ func (r armRequant) close(b *arm, columns int) {
 func (r armRequant) block(b *arm, columns int, row func()) {
 	loop := b.unique("row")
 	r.open(b, columns)
-	b.label(loop)
+	b.beginElements(loop, columns)
 	row()
 	r.nextRow(b)
 	b.linef("SUBS $1, %v", r.left)
-	b.linef("BNE %s", loop)
+	b.endLoop("BNE " + loop)
 	r.close(b, columns)
 }
 
@@ -229,7 +229,7 @@ func (r armRequant) pairs(b *arm) {
 	r.open(b, 8)
 	b.linef("SUBS $2, %v", r.left)
 	b.line("BLT odd")
-	b.label("two") // rows
+	b.beginElements("two", 16) // of two rows
 	b.linef("ADD %v, %v, R15", r.ldc, r.acc)
 	b.line(ldq(0, r.acc, 0), ldq(1, r.acc, 16), ldq(2, 15, 0), ldq(3, 15, 16))
 	if r.residual {
@@ -251,7 +251,7 @@ func (r armRequant) pairs(b *arm) {
 	b.linef("VST1 V0.D[1], (%v)", r.d)
 	r.nextRow(b)
 	b.linef("SUBS $2, %v", r.left)
-	b.line("BGE two")
+	b.endLoop("BGE two")
 	b.label("odd")
 	b.linef("TBZ $0, %v, even", r.left)
 	r.one(b, 8)

@@ -159,7 +159,7 @@ func elementsNEON(name, sig, formula string, value func(e armElements)) function
 		if sig == binarySig {
 			b.arg("b", other)
 		}
-		b.label("loop")
+		b.beginElements("loop", 16)
 		if sig == sumsSig {
 			for i := range 4 {
 				b.line(ldq(e.x+v(i), a, 16*i))
@@ -185,7 +185,8 @@ func elementsNEON(name, sig, formula string, value func(e armElements)) function
 		b.line("BLT tail")
 		b.line(stq(e.x, dst, 0))
 		b.linef("ADD $16, %v", dst)
-		b.line("BGT loop", "RET")
+		b.endLoop("BGT loop")
+		b.line("RET")
 		b.label("tail")
 		b.storeSome(e.x, n, dst, 4, 16) // the low bits of n-16 are those of n
 		b.line("RET")

@@ -216,7 +216,7 @@ func winoInputNEON() file[*arm] {
 			emit: func(b *arm) {
 				to, ldf, from, ldy, ldx, count, tmp := b.arg("v", 0), b.arg("ldf", 1), b.arg("x", 2), b.arg("ldy", 3), b.arg("ldx", 4), b.arg("n", 5), b.arg("tmp", 6)
 				rows := b.multiples(ldy, n-1, 9)
-				b.label("channels")
+				b.beginElements("channels", 8)
 				b.linef("MOVD %v, R7", from)
 				b.linef("ADD %v, R7, R8", ldx)
 				b.rowPair(ldf, to, n)
@@ -235,7 +235,7 @@ func winoInputNEON() file[*arm] {
 				b.linef("ADD $8, %v", from)
 				b.linef("ADD $16, %v", to)
 				b.linef("SUBS $8, %v", count)
-				b.line("BGT channels")
+				b.endLoop("BGT channels")
 				b.line("RET")
 			}})
 	}
@@ -257,7 +257,7 @@ func winoFilterNEON() file[*arm] {
 			},
 			emit: func(b *arm) {
 				to, ldf, from, count, tmp := b.arg("u", 0), b.arg("ldf", 1), b.arg("w", 2), b.arg("groups", 3), b.arg("tmp", 4)
-				b.label("group")
+				b.beginElements("group", 8)
 				b.rowPair(ldf, to, n)
 				load := func(i, j int, r v) []string {
 					return []string{ldd(r, from, 8*(3*i+j)), f("VSXTL V%d.B8, V%d.H8", r, r)}
@@ -266,7 +266,7 @@ func winoFilterNEON() file[*arm] {
 				b.linef("ADD $72, %v", from)
 				b.linef("ADD $16, %v", to)
 				b.linef("SUBS $1, %v", count)
-				b.line("BGT group")
+				b.endLoop("BGT group")
 				b.line("RET")
 			}})
 	}
@@ -302,7 +302,7 @@ func winoOutputNEON() file[*arm] {
 					b.linef("MOVD $%#x, R8", inverse)
 					b.line("VDUP R8, V29.S4")
 				}
-				b.label("tile")
+				b.beginElements("tile", 8)
 				for half := range 2 {
 					b.linef("MOVD %v, R15", from)
 					b.linef("ADD %v, %v, R16", ldf, from)
@@ -339,7 +339,7 @@ func winoOutputNEON() file[*arm] {
 					b.linef("ADD $%d, %v", []int{16, 32*m - 16}[half], to)
 				}
 				b.linef("SUBS $1, %v", count)
-				b.line("BGT tile")
+				b.endLoop("BGT tile")
 				b.line("RET")
 			}})
 	}

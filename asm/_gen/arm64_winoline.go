@@ -89,12 +89,13 @@ func lineInputNEON() file[*arm] {
 				b.line(ldd(r, b.address(from, in, i), 0), f("VUXTL V%d.B8, V%d.H8", r, r))
 			}
 			l.to = func(i int, r v) { b.line(stq(r, b.address(to, out, i), 0)) }
-			b.label("channels")
+			b.beginElements("channels", 8)
 			form.input.emit(l)
 			b.linef("ADD $8, %v", from)
 			b.linef("ADD $16, %v", to)
 			b.linef("SUBS $8, %v", count)
-			b.line("BGT channels", "RET")
+			b.endLoop("BGT channels")
+			b.line("RET")
 		}})
 	}
 	return file
@@ -116,12 +117,13 @@ func lineFilterNEON() file[*arm] {
 			out := b.odds(b.arg("ldf", 3), form.freqs, 4)
 			l.from = func(i int, r v) { b.line(ldd(r, from, 8*i), f("VSXTL V%d.B8, V%d.H8", r, r)) }
 			l.to = func(i int, r v) { b.line(stq(r, b.address(to, out, i), 0)) }
-			b.label("groups")
+			b.beginElements("groups", 8)
 			form.filter.emit(l)
 			b.linef("ADD $%d, %v", 8*form.r, from)
 			b.linef("ADD $16, %v", to)
 			b.linef("SUBS $1, %v", count)
-			b.line("BGT groups", "RET")
+			b.endLoop("BGT groups")
+			b.line("RET")
 		}})
 	}
 	return file
@@ -144,7 +146,7 @@ func lineOutputNEON() file[*arm] {
 			b.line("VDUP R16, V26.S4")
 			in, out := b.odds(b.arg("ldf", 3), form.freqs, 4), b.odds(b.arg("ldy", 10), form.m, 11)
 			l.from = func(i int, r v) { b.line(ldq(r, b.address(from, in, i), 0)) }
-			b.label("tiles")
+			b.beginElements("tiles", 8)
 			for half := range 2 {
 				l.to = func(i int, r v) {
 					b.line(arr("VMUL", "S4", r, r, 26), arr("VADD", "S4", r, r, v(24+half)), f("VSSHR $3, V%d.S4, V%d.S4", r, r))
@@ -155,7 +157,8 @@ func lineOutputNEON() file[*arm] {
 				b.linef("ADD $16, %v", to)
 			}
 			b.linef("SUBS $1, %v", count)
-			b.line("BGT tiles", "RET")
+			b.endLoop("BGT tiles")
+			b.line("RET")
 		}})
 	}
 	return file

@@ -51,7 +51,8 @@ func rates(smull, smlal, sdot, usmmla, fmla, half float64) map[string]float64 {
 // A loop is one inner loop with its machine code.
 type loop struct {
 	kernel   string
-	products float64
+	products float64 // or results, of a loop that is none of products
+	elements bool
 	isa      string // from the file's name
 	text     []string
 }
@@ -93,7 +94,7 @@ func run(only []string) error {
 		}
 		for _, l := range loops {
 			peak, ok := c.peak(l)
-			if !ok {
+			if l.elements || !ok {
 				continue
 			}
 			cycles, report, err := t.cycles(c.name, l)
@@ -109,11 +110,37 @@ func run(only []string) error {
 			fmt.Printf("| %s | %s | %.0f | %.1f | %.2f | %.0f | %.0f %% | %s |\n", c.name, l.kernel, l.products, cycles, rate, peak, 100*rate/peak, started)
 		}
 	}
+	if err := t.elements(loops, only); err != nil {
+		return err
+	}
 	fmt.Println("\nIn order: the same latencies and units, without llvm-mca's rule that an in-order core's results are written in order.")
 	fmt.Println("Peaks, in products per cycle of the multiplying instructions alone:")
 	for _, c := range cores {
 		if len(only) == 0 || slices.Contains(only, c.name) {
 			fmt.Printf("- %s: %s.\n", c.name, c.source)
+		}
+	}
+	return nil
+}
+
+// elements prints the table of what transforms, requantization and rows take for a result: of a channel's tile, for transforms.
+func (t tools) elements(loops []loop, only []string) error {
+	fmt.Println("\n| core | kernel | elements a turn | cycles a turn | cycles an element | in order |")
+	fmt.Println("|---|---|--:|--:|--:|--:|")
+	for _, c := range cores {
+		for _, l := range loops {
+			if !l.elements || len(only) > 0 && !slices.Contains(only, c.name) {
+				continue
+			}
+			cycles, report, err := t.cycles(c.name, l)
+			if err != nil {
+				return fmt.Errorf("%s on %s: %w", l.kernel, c.name, err)
+			}
+			started := ""
+			if c.order != nil {
+				started = fmt.Sprintf("%.0f cycles", c.order.cycles(parse(report)))
+			}
+			fmt.Printf("| %s | %s | %.0f | %.1f | %.2f | %s |\n", c.name, l.kernel, l.products, cycles, cycles/l.products, started)
 		}
 	}
 	return nil
@@ -172,8 +199,8 @@ func (t tools) version() (string, error) {
 }
 
 var (
-	mark     = regexp.MustCompile(`^\t// inner loop of (\w+): (\d+) products$`)
-	objLine  = regexp.MustCompile(`^\s+\S+\.s:(\d+)\t0x[0-9a-f]+\t+([0-9a-f]{8})\t`)
+	mark     = regexp.MustCompile(`^\t// inner loop of (\w+): (\d+) (products|elements)$`)
+	objLine  = regexp.MustCompile(`^\s+\S+\.s:(\d+)\t+0x[0-9a-f]+\t+([0-9a-f]{8})\t`)
 	endMark  = "\t// end of inner loop"
 	cycleRow = regexp.MustCompile(`(?m)^Total Cycles:\s+(\d+)`)
 )
@@ -219,7 +246,7 @@ func (t tools) loops(file string) ([]loop, error) {
 	for i, line := range strings.Split(string(source), "\n") {
 		if m := mark.FindStringSubmatch(line); m != nil {
 			n, _ := strconv.ParseFloat(m[2], 64)
-			loops = append(loops, loop{kernel: m[1], products: n, isa: isa})
+			loops = append(loops, loop{kernel: m[1], products: n, elements: m[3] == "elements", isa: isa})
 			bytecode, inside = nil, true
 			continue
 		}
