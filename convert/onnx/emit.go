@@ -208,14 +208,7 @@ func (e *emitter) node(n *node) (int, error) {
 	case permute:
 		return b.Permute(name, x, d.dims, d.perm, build.Shape{H: n.shape[0], W: n.shape[1], C: n.shape[2]}), nil
 	case normalize:
-		axis := 3
-		if d.all {
-			axis = 1
-		}
-		post := d.post
-		if len(post.scale) == 1 {
-			post = post.spread(n.shape[axisC])
-		}
+		axis, post := d.form(n.shape[axisC])
 		return b.Normalize(name, x, axis, d.groups, float32(d.eps), float32sOf(post.scale), float32sOf(post.shift)), nil
 	case mean:
 		if isGlobalMean(n) {
@@ -243,6 +236,18 @@ func (e *emitter) node(n *node) (int, error) {
 		return b.Resize(name, x, n.shape[axisH], n.shape[axisW], d.mode, d.alignCorners), nil
 	}
 	return -1, fmt.Errorf("no operator of the runtime computes this")
+}
+
+// form is a normalisation as the builder takes it: its axis, and a scale and shift for each of ch channels.
+func (d normalize) form(ch int) (axis int, post affine) {
+	axis, post = 3, d.post
+	if d.all {
+		axis = 1
+	}
+	if len(post.scale) == 1 {
+		post = post.spread(ch)
+	}
+	return axis, post
 }
 
 // binary adds or multiplies two inputs; a constant one, of which there is at most one, comes second. Where both are

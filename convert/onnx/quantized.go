@@ -155,7 +155,7 @@ func gridOf(n *node) (build.Grid, bool) {
 	switch d := n.do.(type) {
 	case quantize:
 		return d.grid, true
-	case dequantize, maxPool:
+	case dequantize, maxPool, gather, permute, expand:
 		return gridOf(n.in[0])
 	case resize:
 		if isNearest(d) {

@@ -22,8 +22,13 @@ func (g *net) grids() *grids {
 	r := &grids{g, map[*node]build.Grid{}}
 	for _, n := range g.nodes {
 		if q, ok := n.do.(quantize); ok {
-			if _, ok := r.rounded[n.in[0]]; !ok {
-				r.rounded[n.in[0]] = q.grid
+			for x := n.in[0]; ; x = x.in[0] {
+				if _, ok := r.rounded[x]; !ok {
+					r.rounded[x] = q.grid
+				}
+				if !isMove(x) {
+					break
+				}
 			}
 		}
 	}
@@ -47,7 +52,7 @@ func (r *grids) of(n *node) (build.Grid, bool) {
 		case format.FuncReLU, format.FuncReLU6:
 			return r.of(n.in[0])
 		}
-	case mean, maxPool, avgPool, resize:
+	case mean, maxPool, avgPool, resize, gather, permute, expand:
 		return r.of(n.in[0])
 	}
 	return build.Grid{}, false
@@ -120,7 +125,8 @@ func (g *net) checkInput(in *node, fail func(n *node, err error)) {
 // inIntegers says whether a kind of node has a form on int8.
 func inIntegers(n *node) bool {
 	switch n.do.(type) {
-	case *conv, *linear, add, mul, unary, mean, maxPool, avgPool, concat, pad, resize, softmax, *camHead, quantAttention:
+	case *conv, *linear, add, mul, unary, prelu, mean, maxPool, avgPool, concat, pad,
+		gather, permute, expand, normalize, resize, softmax, *camHead, quantAttention:
 		return true
 	}
 	return false
@@ -311,6 +317,9 @@ func (e *quantEmitter) write(n *node, g build.Grid) (int, error) {
 	if u, ok := n.do.(unary); ok {
 		return e.table(n, u, g)
 	}
+	if isMove(n) {
+		return e.moved(n, g)
+	}
 	xs := make([]int, len(n.in))
 	for i, x := range n.in {
 		var err error
@@ -362,6 +371,11 @@ func (e *quantEmitter) write(n *node, g build.Grid) (int, error) {
 			y = q.Concat(e.unique(n.name), 3, g, y)
 		}
 		return y, nil
+	case prelu:
+		return q.PReLU(name, xs[0], float32sOf(d.slope), g), nil
+	case normalize:
+		axis, post := d.form(n.shape[axisC])
+		return q.Normalize(name, xs[0], axis, d.groups, float32(d.eps), float32sOf(post.scale), float32sOf(post.shift), g), nil
 	case resize:
 		return q.Resize(name, xs[0], n.shape[axisH], n.shape[axisW], d.mode, d.alignCorners, g), nil
 	}
@@ -375,6 +389,45 @@ func isWindow(n *node) bool {
 		return true
 	}
 	return false
+}
+
+// isMove says whether n only moves elements.
+func isMove(n *node) bool {
+	switch n.do.(type) {
+	case gather, permute, expand:
+		return true
+	}
+	return false
+}
+
+// moved writes a node that only moves elements. Rounding before it is the same as behind it, so that what has no grid is rounded to g
+// first; what lies on another grid is rounded again behind.
+func (e *quantEmitter) moved(n *node, g build.Grid) (int, error) {
+	have, ok := gridOf(n.in[0])
+	if !ok {
+		have = g
+	}
+	y, err := e.on(n.in[0], have)
+	if err != nil {
+		return -1, err
+	}
+	q, name := e.q, e.unique(n.name)
+	switch d := n.do.(type) {
+	case gather:
+		y = q.Gather(name, y, int(d.axis)+1, d.index)
+	case permute:
+		y = q.Permute(name, y, d.dims, d.perm, build.Shape{H: n.shape[0], W: n.shape[1], C: n.shape[2]})
+	case expand:
+		for a, want := range n.shape {
+			if n.in[0].shape[a] != want {
+				y = q.Gather(e.unique(name), y, a+1, make([]int, want))
+			}
+		}
+	}
+	if have != g {
+		y = q.Concat(e.unique(name), 3, g, y)
+	}
+	return y, nil
 }
 
 func isNearest(r resize) bool { return r.mode == format.ModeNearest }

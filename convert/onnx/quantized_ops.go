@@ -34,7 +34,7 @@ func (c *call) isInteger(i int) bool {
 		switch n.do.(type) {
 		case quantize:
 			return true
-		case maxPool, resize, pad, concat:
+		case maxPool, resize, pad, concat, gather, permute, expand:
 		default:
 			return false
 		}
