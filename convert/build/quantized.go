@@ -180,7 +180,7 @@ func (q *Quantized) Mul(name string, a, c int, lo, hi float64, out Grid) int {
 // Table applies an elementwise function as a table of 256 entries; label is what the file calls it.
 func (q *Quantized) Table(name string, x int, label format.Func, f func(float64) float64, out Grid) int {
 	in := q.Grid(x)
-	y := q.set(q.b.Unary(name, x, label), out)
+	y := q.set(q.b.UnaryWith(name, x, label, 1, 1), out)
 	if y < 0 {
 		return -1
 	}

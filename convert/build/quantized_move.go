@@ -35,8 +35,8 @@ func (q *Quantized) PReLU(name string, x int, slope []float32, out Grid) int {
 			table = append(table, byte(out.At(v)))
 		}
 	}
-	op := q.last()
-	op.Inputs[1] = q.b.tensor(format.Tensor{Name: name + ".table", DType: format.I8, Shape: []int{len(slope), 256}, Data: table})
+	// The table takes the place of the slopes that the float operator has.
+	q.b.m.Tensors[q.last().Inputs[1]] = format.Tensor{Name: name + ".table", DType: format.I8, Shape: []int{len(slope), 256}, Data: table}
 	return y
 }
 

@@ -14,8 +14,8 @@
 //	emit.go               package convert/build makes the model
 //
 // Networks that were quantized before they were exported take the same way, with integers in the place of weights and nodes
-// that round (quantized.go, and quantized_ops.go for operators on integers); quantized_match.go finds RFGA and heads between
-// them, quantized_emit.go makes an int8 model. What ONNX Runtime and this differ in is rounding: at most one step of a layer's
+// that round (quantized.go, and quantized_ops.go for operators on integers); quantized_match.go finds RFGA, heads,
+// normalisations and functions between them, quantized_grid.go says which grid a value has, quantized_emit.go makes an int8 model. What ONNX Runtime and this differ in is rounding: at most one step of a layer's
 // result.
 //
 // To add an operator, add a row to rules (and to folds, if exporters compute shapes with it); a new kind of node needs a

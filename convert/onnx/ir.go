@@ -35,6 +35,8 @@ type (
 		win     build.Win
 		groups  int
 		clip
+		// scaling is a scale and shift by itself: one weight of 1 for each channel.
+		scaling bool
 	}
 
 	// convC is a convolution along the channels, of one channel to one; only RFGA's channel view has it.

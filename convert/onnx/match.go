@@ -182,7 +182,7 @@ func (g *net) affinesIntoConvs(uses map[*node]int) {
 
 // perChannelConv is a depthwise 1x1 convolution with unit weights.
 func perChannelConv(ch int, post affine, c clip) *conv {
-	return &conv{oihw: [4]int{ch, 1, 1, 1}, groups: ch, post: post, clip: c,
+	return &conv{oihw: [4]int{ch, 1, 1, 1}, groups: ch, post: post, clip: c, scaling: true,
 		weights: func() ([]float32, error) { return slices.Repeat([]float32{1}, ch), nil }}
 }
 

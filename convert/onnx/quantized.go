@@ -150,32 +150,6 @@ func (c *call) dequantized(v view, p *quantParams, anyZero bool) ([]value, error
 	return c.elementwiseNode(dequantize{}, v)
 }
 
-// gridOf is the grid that the values of n lie on; ok is false for a node whose values are any real numbers.
-func gridOf(n *node) (build.Grid, bool) {
-	switch d := n.do.(type) {
-	case quantize:
-		return d.grid, true
-	case dequantize, maxPool, gather, permute, expand:
-		return gridOf(n.in[0])
-	case resize:
-		if isNearest(d) {
-			return gridOf(n.in[0])
-		}
-	case pad:
-		if g, ok := gridOf(n.in[0]); ok && math.Abs(g.Real(int(g.At(float64(d.value))))-float64(d.value)) <= 1e-3*float64(g.Scale) {
-			return g, true
-		}
-	case concat:
-		g, ok := gridOf(n.in[0])
-		for _, x := range n.in {
-			h, on := gridOf(x)
-			ok = ok && on && h == g
-		}
-		return g, ok
-	}
-	return build.Grid{}, false
-}
-
 // quantConst is a constant that a DequantizeLinear makes: q less zero, times scale. scale and zero have one element, or one for
 // each index along the axis.
 type quantConst struct {

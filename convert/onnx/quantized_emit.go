@@ -11,53 +11,6 @@ import (
 
 var sigmoidNode = fn(format.FuncSigmoid)
 
-// grids are those of the nodes of a quantized net.
-type grids struct {
-	net *net
-	// rounded has the grid that an operator's result is rounded to; most results have nothing else that reads them.
-	rounded map[*node]build.Grid
-}
-
-func (g *net) grids() *grids {
-	r := &grids{g, map[*node]build.Grid{}}
-	for _, n := range g.nodes {
-		if q, ok := n.do.(quantize); ok {
-			for x := n.in[0]; ; x = x.in[0] {
-				if _, ok := r.rounded[x]; !ok {
-					r.rounded[x] = q.grid
-				}
-				if !isMove(x) {
-					break
-				}
-			}
-		}
-	}
-	return r
-}
-
-// of is the grid for what reads n. If n is not rounded on the way there, it is the one that n is rounded to for another reader,
-// or that follows from what n computes; then the result is up to half a step off.
-func (r *grids) of(n *node) (build.Grid, bool) {
-	if g, ok := gridOf(n); ok {
-		return g, true
-	}
-	if g, ok := r.rounded[n]; ok {
-		return g, true
-	}
-	switch d := n.do.(type) {
-	case unary:
-		switch d.f {
-		case format.FuncSigmoid, format.FuncHardSigmoid:
-			return build.Grid{Scale: 1. / 255, Zero: -128}, true
-		case format.FuncReLU, format.FuncReLU6:
-			return r.of(n.in[0])
-		}
-	case mean, maxPool, avgPool, resize, gather, permute, expand:
-		return r.of(n.in[0])
-	}
-	return build.Grid{}, false
-}
-
 // checkQuantized says, for each node that will be computed, whether it can be in integers: what it reads must lie on a grid, and
 // so must its result, unless it is a result of the graph that may be of 32 bits or more.
 func (g *net) checkQuantized(fail func(n *node, err error)) {
@@ -168,6 +121,7 @@ type quantEmitter struct {
 	q     *build.Quantized
 	grids *grids
 	done  map[madeOf]int
+	notes []string
 }
 
 // madeOf is a node's result on a grid.
@@ -212,7 +166,8 @@ func (g *net) emitQuantized(name string, o Options) (*format.Model, []string, er
 		}
 		e.q.Output(outputName(r.name), y, r.flat)
 	}
-	return e.q.Finish()
+	m, notes, err := e.q.Finish()
+	return m, append(e.notes, notes...), err
 }
 
 // quantizedInput is the image and its grid.
@@ -330,6 +285,9 @@ func (e *quantEmitter) write(n *node, g build.Grid) (int, error) {
 	q, name := e.q, e.unique(n.name)
 	switch d := n.do.(type) {
 	case *conv:
+		if _, ok := e.grids.rounded[n]; !ok && d.scaling {
+			e.notes = append(e.notes, fmt.Sprintf("%s: no QuantizeLinear follows it; its result has the range that its input allows, in steps of %.4g", name, g.Scale))
+		}
 		w, err := integers(d.weights, d.post, d.oihw[0])
 		if d.pre != nil {
 			err = errors.New("a scale or shift in front of it is not quantized")
@@ -386,15 +344,6 @@ func (e *quantEmitter) write(n *node, g build.Grid) (int, error) {
 func isWindow(n *node) bool {
 	switch n.do.(type) {
 	case maxPool, resize, concat, pad:
-		return true
-	}
-	return false
-}
-
-// isMove says whether n only moves elements.
-func isMove(n *node) bool {
-	switch n.do.(type) {
-	case gather, permute, expand:
 		return true
 	}
 	return false

@@ -1,6 +1,7 @@
 package onnx
 
 import (
+	"reflect"
 	"slices"
 
 	"github.com/rfga-edge/rfga-edge/convert/build"
@@ -93,15 +94,17 @@ func notNegative(n *node) bool {
 func (g *net) matchQuantized() {
 	g.uses()
 	g.matchQuantizedAttention()
+	g.matchQuantizedForms()
+	g.uses()
 	g.matchQuantizedHead()
 	g.uses()
 }
 
-// matchQuantizedAttention looks for attention in a copy of the network that has no rounding, and puts what it finds in the
-// place of the node that rounds last.
-func (g *net) matchQuantizedAttention() {
-	plain := &net{}
-	twin, origin := map[*node]*node{}, map[any]*node{}
+// withoutRounding is a copy of the network that has no rounding, the node of the copy for each of g, and the node of g that had each
+// convolution.
+func (g *net) withoutRounding() (plain *net, twin map[*node]*node, origin map[any]*node) {
+	plain = &net{}
+	twin, origin = map[*node]*node{}, map[any]*node{}
 	for _, n := range g.nodes {
 		if isRounding(n) {
 			twin[n] = twin[n.in[0]]
@@ -122,6 +125,63 @@ func (g *net) matchQuantizedAttention() {
 	for _, o := range g.outputs {
 		plain.outputs = append(plain.outputs, netOutput{n: twin[o.n]})
 	}
+	return plain, twin, origin
+}
+
+// matchQuantizedForms finds normalisations and functions that were decomposed before the network was quantized, so that some of their
+// parts round and others do not: each becomes one operator that rounds once. Operators that read what is on a grid stay as they are.
+func (g *net) matchQuantizedForms() {
+	plain, twin, _ := g.withoutRounding()
+	for _, pass := range []func(map[*node]int){plain.mergeMeans, plain.dropExpands, plain.matchNorms, plain.matchActivations, plain.foldAffines} {
+		pass(plain.uses())
+	}
+	for _, n := range g.nodes {
+		if isRounding(n) || len(n.in) == 0 {
+			continue
+		}
+		t := twin[n]
+		if inner, ok := isLine(t, 1, 0); ok { // 2*GELU(x)*0.5
+			t = inner
+		}
+		switch t.do.(type) {
+		case normalize, unary:
+		default:
+			continue
+		}
+		if reflect.TypeOf(n.do) == reflect.TypeOf(t.do) {
+			continue
+		}
+		if x := nearest(n, t.in[0], twin); x != nil {
+			n.do, n.in = t.do, []*node{x}
+		}
+	}
+}
+
+// nearest is the node above n that stands for t of the copy without rounding, and lies on a grid; nil if none does.
+func nearest(n, t *node, twin map[*node]*node) *node {
+	seen, next := map[*node]bool{}, slices.Clone(n.in)
+	for len(next) > 0 {
+		x := next[0]
+		next = next[1:]
+		if seen[x] {
+			continue
+		}
+		seen[x] = true
+		if twin[x] == t {
+			if isOnGrid(x) {
+				return x
+			}
+			continue
+		}
+		next = append(next, x.in...)
+	}
+	return nil
+}
+
+// matchQuantizedAttention looks for attention in a copy of the network that has no rounding, and puts what it finds in the
+// place of the node that rounds last.
+func (g *net) matchQuantizedAttention() {
+	plain, twin, origin := g.withoutRounding()
 	for _, pass := range []func(map[*node]int){plain.mergeMeans, plain.dropExpands, plain.matchAttention} {
 		pass(plain.uses())
 	}

@@ -134,6 +134,41 @@ def qat(path):
     g.save(path, ["logits"])
 
 
+def mixer(path):
+    """what moves elements, and what computes between them: a channel shuffle, Slice, Split, PRelu and LeakyRelu, a layer normalisation
+    and a GELU in parts, a batch normalisation behind a concatenation"""
+    global rng
+    before, rng = rng, np.random.default_rng(9)
+    g = Graph()
+    i64 = lambda *v: g.const(np.array(v, np.int64))
+    f32 = lambda *v: g.const(np.array(v, np.float32))
+    x = g.op("Relu", g.conv("image", 3, C, 3, stride=2), name="stem")
+    x = g.op("Reshape", g.op("Transpose", g.op("Reshape", x, i64(1, 2, C // 2, S // 2, S // 2)), perm=[0, 2, 1, 3, 4]), i64(1, C, S // 2, S // 2), name="shuffled")
+    a = g.op("Slice", x, i64(0), i64(C // 2), i64(1))
+    b = g.op("Slice", x, i64(C // 2), i64(C), i64(1))
+    a = g.op("PRelu", g.conv(a, C // 2, C // 2, 3, group=C // 2), g.const(rng.uniform(-0.5, 0.8, (C // 2, 1, 1)).astype(np.float32)))
+    b = g.op("LeakyRelu", g.conv(b, C // 2, C // 2, 1), alpha=0.2)
+    x = g.op("Concat", b, a, axis=1, name="joined")
+    t = g.op("Transpose", x, perm=[0, 2, 3, 1])
+    d = g.op("Sub", t, g.op("ReduceMean", t, axes=[-1], keepdims=1))
+    v = g.op("ReduceMean", g.op("Pow", d, f32(2)), axes=[-1], keepdims=1)
+    t = g.op("Div", d, g.op("Sqrt", g.op("Add", v, f32(1e-5))))
+    t = g.op("Add", g.op("Mul", t, g.const(rng.uniform(0.5, 1.5, C).astype(np.float32))), g.const(rng.normal(0, 0.3, C).astype(np.float32)))
+    t = g.op("Add", g.op("MatMul", t, g.const(rng.normal(0, 0.5, (C, C)).astype(np.float32))), g.const(rng.normal(0, 0.2, C).astype(np.float32)))
+    e = g.op("Add", g.op("Erf", g.op("Div", t, f32(2 ** 0.5))), f32(1))
+    t = g.op("Mul", g.op("Mul", t, e), f32(0.5))
+    y = g.op("Add", x, g.op("Transpose", t, perm=[0, 3, 1, 2]), name="mixed")
+    g.n += 1
+    g.nodes.append(helper.make_node("Split", [y], ["low", "high"], axis=1, name="split"))
+    z = g.op("Concat", "high", g.op("AveragePool", "low", kernel_shape=[3, 3], pads=[1, 1, 1, 1]), axis=1)
+    norm = [g.const(rng.uniform(0.5, 1.5, C).astype(np.float32)) for _ in range(4)]
+    z = g.op("Relu", g.op("BatchNormalization", z, *norm))
+    z = g.op("Flatten", g.op("GlobalAveragePool", z))
+    g.op("Gemm", z, g.const(rng.normal(0, 1, (K, C)).astype(np.float32)), g.const(rng.normal(0, 1, K).astype(np.float32)), transB=1, name="scores")
+    g.save(path, ["joined", "mixed", "scores"])
+    rng = before
+
+
 class Images(CalibrationDataReader):
     def __init__(self):
         r = np.random.default_rng(3)
@@ -167,7 +202,8 @@ def main():
         "qop_u8s8": dict(quant_format=QuantFormat.QOperator, activation_type=u8, weight_type=s8, per_channel=True),
         "qop_s8s8": dict(quant_format=QuantFormat.QOperator, activation_type=s8, weight_type=s8, per_channel=True),
     }
-    for kind, make, chosen in (("localizer", localizer, forms), ("classifier", classifier, ("qdq_u8s8", "qop_u8s8"))):
+    for kind, make, chosen in (("localizer", localizer, forms), ("classifier", classifier, ("qdq_u8s8", "qop_u8s8")),
+                               ("mixer", mixer, ("qdq_u8s8", "qdq_s8s8", "qop_u8s8"))):
         make(f)
         for name in chosen:
             path = os.path.join(HERE, f"{kind}_{name}.onnx")
