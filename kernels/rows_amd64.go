@@ -22,9 +22,18 @@ var (
 
 // Rows of int16.
 var (
-	archDepthwises16   = []Row[depthwise16Func]{{"s16s16_depthwise_16c2_avx2", AVX2, 8, asm.S16S16Depthwise16c2AVX2}}
-	archRequantizers16 = []Row[requant16Func]{{"s32s16_requant_avx2", AVX2, 2, asm.S32S16RequantAVX2}}
-	archAdders16       = []Row[add16Func]{{"s16_add_avx2", AVX2, 2, asm.S16AddAVX2}}
+	archDepthwises16 = []Row[depthwise16Func]{
+		{"s16s16_depthwise_16c2_avx2", AVX2, 8, asm.S16S16Depthwise16c2AVX2},
+		{"s16s16_depthwise_16c2_sse41", SSE41, 4, asm.S16S16Depthwise16c2SSE41},
+	}
+	archRequantizers16 = []Row[requant16Func]{
+		{"s32s16_requant_avx2", AVX2, 3, asm.S32S16RequantAVX2},
+		{"s32s16_requant_sse41", SSE41, 2, asm.S32S16RequantSSE41},
+	}
+	archAdders16 = []Row[add16Func]{
+		{"s16_add_avx2", AVX2, 3, asm.S16AddAVX2},
+		{"s16_add_sse41", SSE41, 2, asm.S16AddSSE41},
+	}
 )
 
 // Three taps of a column at a time: see Depthwise3x3.

@@ -41,6 +41,8 @@ var amd64Files = []asmFile{
 	attendAVX2(),
 	depthwise16AVX2(),
 	elementwise16AVX2(),
+	depthwise16SSE(),
+	elementwise16SSE(),
 	attendAVX512(),
 	scanAVX2(),
 	spreadAVX2(),
