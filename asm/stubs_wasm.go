@@ -111,6 +111,39 @@ func S16S16Gemm3x8c8SIMD128(c *int32, a *int16, lda int, b *int16, k int)
 //go:noescape
 func S16S16Gemm1x8c8SIMD128(c *int32, a *int16, lda int, b *int16, k int)
 
+// S16S16Depthwise16c2SIMD128 is, for j < n:
+//
+//	dst[j] = sum over t < 2*pairs of int32(a[off[t]/2+j])*int32(weight of tap t and channel j)
+//
+// off is in bytes. w holds, for each block of 16 channels and each pair of taps t and t+1, 16 pairs of their weights: of channels 0-3, 8-11, 4-7 and
+// 12-15 of the block. It reads up to 15 elements behind channel n-1 and writes up to 15 behind dst[n-1].
+//
+//go:noescape
+func S16S16Depthwise16c2SIMD128(dst *int32, a *int16, off *int, w *int16, pairs int, n int)
+
+// S32S16RequantSIMD128 is, for i < n, n being a multiple of 8:
+//
+//	v := float64(low[i]+bias[i]) + base[i]
+//	if high != nil {
+//		v += 256 * float64(high[i]+bias[i])
+//	}
+//	dst[i] = int16(p.RZero + rne(clamp(float32(v)*mult[i], p.RLo, p.RHi)))
+//
+// v is exact: its parts are integers below 2**53.
+//
+//go:noescape
+func S32S16RequantSIMD128(dst *int16, low *int32, high *int32, bias *int32, base *float64, mult *float32, n int, p *Requant)
+
+// S16AddSIMD128 is, for i < n, n being a multiple of 8:
+//
+//	v := float32(float32(int32(a[i])+p.AOff)*p.AMult) + float32(float32(int32(b[i])-p.BZero)*p.BMult)
+//	dst[i] = int16(p.RZero + rne(clamp(v, p.RLo, p.RHi)))
+//
+// dst may be an operand.
+//
+//go:noescape
+func S16AddSIMD128(dst *int16, a *int16, b *int16, n int, p *Requant)
+
 // U8S16WinoInput4SIMD128 transforms a tile of 6x6 pixels: for c < n rounded up to 8:
 //
 //	v[f*ldf...][c] = (B^T x B)[f/6][f%6], x[i][j] being x[i*ldy+j*ldx+c]

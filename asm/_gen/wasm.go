@@ -19,6 +19,8 @@ var wasmFiles = []file[*wasm]{
 	depthwiseWASM(),
 	flipWASM(),
 	gemm16WASM(),
+	depthwise16WASM(),
+	elementwise16WASM(),
 	winoInputWASM(),
 	winoFilterWASM(),
 	winoOutputWASM(),
