@@ -130,14 +130,6 @@ func wideStage(name string, n int, x, y Type, row func(y, x []int16)) Stage {
 	}}
 }
 
-// rescaleRow is Q(x-zero, m).
-func rescaleRow(y, x []int16, zero int32, m float32, r wideRounder) {
-	y = y[:len(x)]
-	for i, v := range x {
-		y[i] = r.round(float32(float32(int32(v)-zero) * m))
-	}
-}
-
 // A wideAdd is R(f32(f32((a-za)*ma) + f32((b-zb)*mb))).
 type wideAdd struct {
 	params asm.Requant
@@ -148,6 +140,14 @@ func newWideAdd(za, zb int32, ma, mb float32, zero, lo, hi int32, available ISA)
 	return &wideAdd{asm.Requant{AOff: -za, AMult: ma, BZero: zb, BMult: mb, RLo: float32(lo - zero), RHi: float32(hi - zero), RZero: zero},
 		chooseRow(adders16, available)}
 }
+
+// newWideRescale is Q(x-zero, m) as an addition of x with nothing: of zero times any operand.
+func newWideRescale(zeroIn int32, m float32, zero, lo, hi int32, available ISA) *wideAdd {
+	return newWideAdd(zeroIn, 0, m, 0, zero, lo, hi, available)
+}
+
+// rescale is row with nothing to add.
+func (p *wideAdd) rescale(y, x []int16) { p.row(y, x, x) }
 
 func (p *wideAdd) row(y, a, b []int16) {
 	n := len(a)

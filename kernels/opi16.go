@@ -279,14 +279,17 @@ func PrepareConcatI16(c *ConcatI16) (*Prepared, error) {
 		}
 	}
 	lo, hi := c.Y.bounds()
-	r := newWideRounder(c.Zero, lo, hi)
+	parts := make([]*wideAdd, len(c.In))
+	for i := range parts {
+		parts[i] = newWideRescale(c.Zeros[i], c.Mults[i], c.Zero, lo, hi, features)
+	}
 	// starts of the inputs along the axis
 	starts := make([]int, len(c.In))
 	for i := range c.In[1:] {
 		starts[i+1] = starts[i] + [...]int{c.In[i].H, c.In[i].W, c.In[i].C}[c.Axis-1]
 	}
 	out := c.Out
-	return portable(Stage{Name: "concat", Units: out.H, Scratch: 6 * out.C, Run: func(io *IO, lo, hi int, tmp []byte) {
+	return parts[0].add.prepared(Stage{Name: "concat", Units: out.H, Scratch: 6 * out.C, Run: func(io *IO, lo, hi int, tmp []byte) {
 		tx, ty, _ := tmpRows(tmp, out.C)
 		for i, s := range c.In {
 			h0, w0, c0 := 0, 0, 0
@@ -296,7 +299,7 @@ func PrepareConcatI16(c *ConcatI16) (*Prepared, error) {
 					x := c.X[i].load(io.In[i], ((h-h0)*s.W+w)*s.C, s.C, tx)
 					at := (h*out.W+w0+w)*out.C + c0
 					y := c.Y.room(io.Out[0], at, s.C, ty)
-					rescaleRow(y, x, c.Zeros[i], c.Mults[i], r)
+					parts[i].rescale(y, x)
 					c.Y.put(io.Out[0], at, y)
 				}
 			}
