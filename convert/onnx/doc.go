@@ -22,5 +22,5 @@
 // case in emit.go. What cannot be converted is collected: Import returns one error that lists every such node, before it
 // reads a weight.
 //
-// The package imports convert/build, runtime/format, protowire and the standard library.
+// The package imports convert/build, runtime/format, kernels (for functions and half precision), protowire and the standard library.
 package onnx

@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/rfga-edge/rfga-edge/kernels"
 	"github.com/rfga-edge/rfga-edge/runtime/format"
 )
 
@@ -165,7 +166,7 @@ func (c *call) shapeInput(i int) ([]int, error) {
 	return shape, nil
 }
 
-// foldCast converts between floating point and integers; floating point of any width is held as it is.
+// foldCast converts between floating point and integers, and rounds to half precision.
 func foldCast(c *call) ([]value, error) {
 	t, err := c.constant(0, "input")
 	if err != nil {
@@ -184,6 +185,9 @@ func foldCast(c *call) ([]value, error) {
 	info, ok := dtypes[to]
 	if !ok {
 		return fail("a cast to %v is not supported", to)
+	}
+	if (to == tFloat16 || to == tBfloat16) && t.isFloat() && t.dtype != to && t.dq == nil {
+		return c.halved(t, to)
 	}
 	if info.float == t.isFloat() && to != tBool {
 		r := *t
@@ -224,6 +228,31 @@ func foldCast(c *call) ([]value, error) {
 		}
 	}
 	return oneConst(r)
+}
+
+// halved rounds a constant of floating point to half precision of type to; it is held as float32.
+func (c *call) halved(t *tensor, to dtype) ([]value, error) {
+	if _, err := c.product([]int{t.elems}); err != nil {
+		return nil, err
+	}
+	f, err := t.float32s()
+	if err != nil {
+		return nil, err
+	}
+	v := make([]float32, len(f))
+	for i, x := range f {
+		switch bits := math.Float32bits(x); {
+		case x != x || math.IsInf(float64(x), 0):
+			v[i] = x
+		case to == tBfloat16:
+			v[i] = math.Float32frombits((bits + 0x7fff + bits>>16&1) &^ 0xffff)
+		case math.Abs(float64(x)) >= 65520: // half a step beyond the largest
+			v[i] = float32(math.Inf(int(math.Copysign(1, float64(x)))))
+		default:
+			v[i] = kernels.HalfToFloat(kernels.FloatToHalf(x))
+		}
+	}
+	return oneConst(&tensor{name: t.name, dtype: tFloat, shape: t.shape, elems: t.elems, floats: v})
 }
 
 // numbers returns the elements of any constant as float64.

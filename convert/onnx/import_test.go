@@ -55,6 +55,16 @@ func TestFixtures(t *testing.T) {
 	}
 }
 
+// TestExporters: odd but legal graphs, which testdata/exporters/generate.py describes.
+func TestExporters(t *testing.T) {
+	for _, name := range []string{"opset9", "constants", "products", "resize", "rounded", "opset21", "opset23"} {
+		t.Run(name, func(t *testing.T) {
+			m := importFile(t, "testdata/exporters/"+name+".onnx", onnx.Options{})
+			compare(t, m, "testdata/input.npy", "testdata/exporters/"+name)
+		})
+	}
+}
+
 func TestOptions(t *testing.T) {
 	const path = "testdata/torch_classifier.onnx"
 	labels := []string{"a", "b", "c", "d", "e"}

@@ -257,8 +257,9 @@ func newLine(taps, n int) line {
 func (c *call) resizeTarget(in []int) (out [4]int, scale [4]float64, err error) {
 	copy(out[:], in)
 	scale = [4]float64{1, 1, 1, 1}
-	if r := c.str("keep_aspect_ratio_policy", "stretch"); r != "stretch" {
-		return out, scale, fmt.Errorf("keep_aspect_ratio_policy %q is not supported", r)
+	policy := c.str("keep_aspect_ratio_policy", "stretch")
+	if policy != "stretch" && policy != "not_larger" && policy != "not_smaller" {
+		return out, scale, fmt.Errorf("keep_aspect_ratio_policy %q is not supported", policy)
 	}
 	axes := c.ints("axes")
 	if axes == nil {
@@ -282,6 +283,22 @@ func (c *call) resizeTarget(in []int) (out [4]int, scale [4]float64, err error) 
 				return out, scale, fmt.Errorf("it has sizes %v", v)
 			}
 			out[d], scale[d] = int(v[i]), float64(v[i])/float64(in[d])
+		}
+		if policy != "stretch" && len(axes) > 0 { // one scale for all axes, the least or the largest
+			first, _ := normAxis(axes[0], 4)
+			common := scale[first]
+			for _, a := range axes {
+				d, _ := normAxis(a, 4)
+				if policy == "not_larger" {
+					common = min(common, scale[d])
+				} else {
+					common = max(common, scale[d])
+				}
+			}
+			for _, a := range axes {
+				d, _ := normAxis(a, 4)
+				out[d], scale[d] = int(min(math.Floor(common*float64(in[d])+0.5), format.MaxDim)), common
+			}
 		}
 		return out, scale, nil
 	}
