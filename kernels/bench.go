@@ -26,7 +26,7 @@ type Bench struct {
 const benchWork = 32 << 20
 
 // BenchOps lists the operations that Benches knows, as KernelInfo names them.
-var BenchOps = []string{"gemm", "gemmf32", "gemmf32f16", "gemmf16", "depthwise", "depthwisef32", "winograd", "winogradf32", "requant", "widen", "flip", "expand", "narrow",
+var BenchOps = []string{"gemm", "gemmf32", "gemmf32f16", "gemmf16", "depthwise", "depthwisef32", "winograd", "winogradf32", "requant", "gemmrequant", "widen", "flip", "expand", "narrow",
 	"sum", "max", "rescale", "add", "mul", "attend", "scan", "spread", "sha256", "depthwisei16", "requanti16", "addi16",
 	"blend", "unzip", "reduce", "color", "maxpoolf32", "avgpoolf32", "map", "sums", "dot", "attendf32"}
 
@@ -54,6 +54,8 @@ func Benches(op string, s BenchShape) []Bench {
 		b.winogradF32(s)
 	case "requant":
 		b.requant(s)
+	case "gemmrequant":
+		b.gemmRequant(s)
 	case "expand", "narrow", "maxpoolf32", "avgpoolf32", "map", "sums", "dot", "attendf32":
 		b.rowsF32(op, s)
 	case "blend", "unzip", "reduce", "color":
@@ -127,6 +129,24 @@ func (b *benches) gemm(s BenchShape) {
 			g.Fn(&c[0], &a[row*lda], lda, &w[panel*g.NR*k], k)
 		})
 		b.add(g.Name, g.ISA, g.Name == pick, rows*s.K*s.N, 0, run)
+	}
+}
+
+// gemmRequant measures the products of whole tiles together with their rounding.
+func (b *benches) gemmRequant(s BenchShape) {
+	p, chosen := benchRequant(), chooseGEMMRequant(chooseGEMM(features, true, s.N))
+	for i := range gemmRequants {
+		g := &gemmRequants[i]
+		if g.ISA&^features != 0 || s.M < g.MR {
+			continue
+		}
+		k, full := ceilDiv(s.K, g.KR)*g.KR, ceilDiv(s.N, g.NR)*g.NR
+		a, w, dst := filled[byte](s.M*k), filled[int8](full*k), aligned[byte](g.MR*g.NR)
+		bias, mult := filled[int32](full), filled[float32](full)
+		rows, run := tiles(s, g.MR, g.NR, k, func(row, panel int) {
+			g.Fn(&dst[0], g.NR, &a[row*k], k, &w[panel*g.NR*k], k, &bias[panel*g.NR], &mult[panel*g.NR], p)
+		})
+		b.add(g.Name, g.ISA, g == chosen, rows*s.K*s.N, 0, run)
 	}
 }
 

@@ -42,10 +42,11 @@ type convI8 struct {
 
 	family  []*GEMM // largest tile first; the last has one row
 	requant *Requantizer
-	widen   *Widener // for kernels with 16-bit operands, else nil
-	flip    *Flipper // for kernels that read values, else nil
-	direct  bool     // rows are pixels of the input
-	inPlace bool     // and are read there: the kernel takes them as they are stored
+	rounds  *GEMMRequant // for whole tiles without a residual, or nil
+	widen   *Widener     // for kernels with 16-bit operands, else nil
+	flip    *Flipper     // for kernels that read values, else nil
+	direct  bool         // rows are pixels of the input
+	inPlace bool         // and are read there: the kernel takes them as they are stored
 
 	packed   []int8 // [groups][panels][kPad/KR][NR][KR]
 	panels   int    // of a group
@@ -93,6 +94,9 @@ func newConvI8(c *ConvI8, available ISA, l2 int, raw bool) (*convI8, error) {
 	}
 	g.choose(c, available, proved.pairSafe)
 	g.requant = chooseRequantizer(available, g.residual)
+	if !g.raw && !g.residual {
+		g.rounds = chooseGEMMRequant(g.family)
+	}
 	if err := g.pack(c, proved, mult); err != nil {
 		return nil, err
 	}

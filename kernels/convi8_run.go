@@ -150,7 +150,13 @@ func (g *convI8) panel(io *IO, tmp []byte, a *byte, r0, r1, p, ch, n int) {
 			rows = min(rows, g.out.W-ox)
 			from = (r-r0)/g.out.W*g.block.pitch + ox*lda
 		}
-		g.product(acc, (*byte)(unsafe.Add(unsafe.Pointer(a), from)), lda, b, rows)
+		first := (*byte)(unsafe.Add(unsafe.Pointer(a), from))
+		if f := g.rounds; f != nil && n == f.NR && rows >= f.MR {
+			rows = f.MR
+			f.Fn(at(io.Out[0], r*oc+ch), oc, first, lda, b, g.kPad, bias, mult, g.params)
+			continue
+		}
+		g.product(acc, first, lda, b, rows)
 		if g.raw {
 			g.storeRaw(view[int32](io.Out[0])[r*oc+ch:], acc, bias, rows, n)
 			continue

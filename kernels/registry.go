@@ -59,6 +59,15 @@ type Requantizer struct {
 	Fn       func(dst *byte, ldd int, c *int32, ldc, rows, n int, bias *int32, mult *float32, res *byte, ldr int, p *asm.Requant)
 }
 
+// GEMMRequant is the record of a GEMM's tile that rounds its sums as a Requantizer without a residual does, before it stores them: MR
+// rows of NR bytes, ldd apart. bias and mult are the panel's.
+type GEMMRequant struct {
+	Name       string
+	ISA        ISA
+	MR, NR, KR int
+	Fn         func(dst *byte, ldd int, a *byte, lda int, b *int8, k int, bias *int32, mult *float32, p *asm.Requant)
+}
+
 // Depthwise is the record of a depthwise convolution kernel with its requantization. It computes pixels outputs of n
 // channels: pixel p reads channel c of tap t at a + p*step + off[t] + c, and writes dst + p*ldd + c. taps is a multiple of
 // KR; a tap that pads has weight zero and some valid offset.
@@ -109,6 +118,7 @@ type Flipper struct {
 var (
 	gemms        = slices.Concat(portableGEMMs, archGEMMs)
 	requantizers = slices.Concat(portableRequantizers, archRequantizers)
+	gemmRequants = archGEMMRequants // the others take a GEMM and a Requantizer
 	depthwises   = slices.Concat(portableDepthwises, archDepthwises)
 	// There is no portable one: the others take 3x3 windows as well.
 	depthwises3x3 = archDepthwises3x3
@@ -134,6 +144,9 @@ func Registry() []KernelInfo {
 	}
 	for i := range gemms {
 		add("gemm", gemms[i].Name, gemms[i].ISA)
+	}
+	for i := range gemmRequants {
+		add("gemmrequant", gemmRequants[i].Name, gemmRequants[i].ISA)
 	}
 	for i := range depthwises {
 		add("depthwise", depthwises[i].Name, depthwises[i].ISA)
@@ -191,6 +204,16 @@ func gemmFamily(g *GEMM) []*GEMM {
 	}
 	slices.SortFunc(family, func(a, b *GEMM) int { return cmp.Compare(b.MR, a.MR) })
 	return family
+}
+
+// chooseGEMMRequant returns the record for the largest tile of a family, nil if there is none.
+func chooseGEMMRequant(family []*GEMM) *GEMMRequant {
+	for i := range gemmRequants {
+		if g, f := &gemmRequants[i], family[0]; g.ISA == f.ISA && g.MR == f.MR && g.NR == f.NR && g.KR == f.KR {
+			return g
+		}
+	}
+	return nil
 }
 
 func chooseRequantizer(available ISA, residual bool) *Requantizer {

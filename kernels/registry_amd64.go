@@ -42,6 +42,10 @@ var archGEMMs = []GEMM{
 	{"s16s8_gemm_1x8c2_sse41", SSE41, 1, 8, 2, S16, false, 5, asm.S16S8Gemm1x8c2SSE41},
 }
 
+var archGEMMRequants = []GEMMRequant{
+	{"u8s8_gemmrequant_14x32c4_avx512vnni", AVX512VNNI, 14, 32, 4, asm.U8S8GemmRequant14x32c4AVX512VNNI},
+}
+
 var archRequantizers = []Requantizer{
 	{"s32u8_requant_avx512", AVX512, false, 16, asm.S32U8RequantAVX512},
 	{"s32u8_requantadd_avx512", AVX512, true, 16, asm.S32U8RequantAddAVX512},

@@ -21,6 +21,8 @@ var archGEMMs = []GEMM{
 	{"s8s8_gemm_1x8c8_neon", NEON, 1, 8, 8, S8, false, 4, asm.S8S8Gemm1x8c8NEON},
 }
 
+var archGEMMRequants []GEMMRequant
+
 var archRequantizers = []Requantizer{
 	{"s32u8_requant_neon", NEON, false, 4, asm.S32U8RequantNEON},
 	{"s32u8_requantadd_neon", NEON, true, 4, asm.S32U8RequantAddNEON},

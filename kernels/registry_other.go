@@ -6,6 +6,7 @@ package kernels
 var (
 	archGEMMs        []GEMM
 	archRequantizers []Requantizer
+	archGEMMRequants []GEMMRequant
 	archDepthwises   []Depthwise
 	archWideners     []Widener
 	archFlippers     []Flipper

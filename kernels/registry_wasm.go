@@ -11,6 +11,8 @@ var archGEMMs = []GEMM{
 	{"u8s8_gemm_1x8c8_simd128", SIMD128, 1, 8, 8, U8, false, 3, asm.U8S8Gemm1x8c8SIMD128},
 }
 
+var archGEMMRequants []GEMMRequant
+
 var archRequantizers = []Requantizer{
 	{"s32u8_requant_simd128", SIMD128, false, 4, asm.S32U8RequantSIMD128},
 	{"s32u8_requantadd_simd128", SIMD128, true, 4, asm.S32U8RequantAddSIMD128},

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"unsafe"
@@ -25,6 +26,11 @@ func SelfTest(report func(kernel string, err error)) (digest string, err error) 
 	for i := range gemms {
 		if g := &gemms[i]; g.ISA&^features == 0 {
 			tell(g.Name, selfTestGEMM(g))
+		}
+	}
+	for i := range gemmRequants {
+		if g := &gemmRequants[i]; g.ISA&^features == 0 {
+			tell(g.Name, selfTestGEMMRequant(g))
 		}
 	}
 	for i := range wideners {
@@ -127,6 +133,42 @@ func selfTestGEMM(g *GEMM) error {
 				if got[i*g.NR+j] != sum {
 					return fmt.Errorf("depth %d, row %d, column %d: %d, portable Go has %d", k, i, j, got[i*g.NR+j], sum)
 				}
+			}
+		}
+	}
+	return nil
+}
+
+// selfTestGEMMRequant takes zero points and bounds of every kind; multipliers spread results over more than the range.
+func selfTestGEMMRequant(g *GEMMRequant) error {
+	r := rand.New(rand.NewPCG(8, uint64(g.MR)))
+	for _, k := range []int{4, 8, 12, 16, 20, 64, 200} {
+		a, b, bias, mult := aligned[byte](g.MR*k), aligned[int8](k*g.NR), aligned[int32](g.NR), aligned[float32](g.NR)
+		for i := range a {
+			a[i] = byte(r.Uint32())
+		}
+		for i := range b { // [k/KR][NR][KR]
+			b[i] = int8(r.Uint32())
+		}
+		for j := range g.NR {
+			bias[j], mult[j] = r.Int32N(1<<20)-1<<19, float32(math.Exp2(r.Float64()*16-20))
+		}
+		q := Requant{Mult: mult[:g.NR], Zero: r.Int32N(256) - 128, Lo: -r.Int32N(129), Hi: r.Int32N(128)}
+		p, _, err := q.prepare(g.NR, nil)
+		if err != nil {
+			return err
+		}
+		sums, got, want := make([]int32, g.MR*g.NR), make([]byte, g.MR*g.NR), make([]byte, g.MR*g.NR)
+		for i := range sums {
+			for t := range k {
+				sums[i] += int32(a[i/g.NR*k+t]) * int32(b[(t/g.KR*g.NR+i%g.NR)*g.KR+t%g.KR])
+			}
+		}
+		requantPortable(&want[0], g.NR, &sums[0], g.NR, g.MR, g.NR, &bias[0], &mult[0], nil, 0, p)
+		g.Fn(&got[0], g.NR, &a[0], k, &b[0], k, &bias[0], &mult[0], p)
+		for i, v := range want {
+			if got[i] != v {
+				return fmt.Errorf("depth %d, row %d, column %d: %d, portable Go has %d", k, i/g.NR, i%g.NR, got[i], v)
 			}
 		}
 	}

@@ -18,6 +18,7 @@ import (
 
 var amd64Files = []asmFile{
 	gemmVNNI(),
+	gemmRequantVNNI(),
 	gemmAVX2(),
 	gemmPairSafeAVX2(),
 	requantAVX2(),

@@ -89,28 +89,11 @@ func gemmVNNI() asmFile {
 				// A dot product waits 5 cycles for itself and two start in a cycle: few rows need several sums.
 				sets := max(1, min(4, 10/(2*mr)))
 				acc := func(set, i, j int) reg.VecPhysical { return zmm((set*mr+i)*2 + j) }
-				w0, w1 := zmm(28), zmm(29)
-				c, w, k := b.arg("c"), b.arg("b"), b.arg("k")
-				rows := b.rowPtrs(mr)
-				for i := range 2 * mr * sets {
-					b.VPXORD(zmm(i), zmm(i), zmm(i))
-				}
-				next := b.nextPanel(w, k, nr)
-				b.kLoop(k, kr, 4, func(s int) {
-					b.PREFETCHT1(mem(next, 128*s))
-					b.PREFETCHT1(mem(next, 128*s+64))
-					b.VMOVDQU64(mem(w, 128*s), w0)
-					b.VMOVDQU64(mem(w, 128*s+64), w1)
-					for i := range mr {
-						u := zmm(30 + i%2)
-						b.VPBROADCASTD(rows.at(i, 4*s), u)
-						b.vpdpbusd(w0, u, acc(s%sets, i, 0))
-						b.vpdpbusd(w1, u, acc(s%sets, i, 1))
+				c := b.arg("c")
+				b.sumsVNNI(mr, sets, func() {
+					for i := range 2 * mr * sets {
+						b.VPXORD(zmm(i), zmm(i), zmm(i))
 					}
-				}, func(n int) {
-					b.ADDQ(imm(4*n), rows.base)
-					b.ADDQ(imm(128*n), w)
-					b.ADDQ(imm(128*n), next)
 				})
 				for i := range mr {
 					for j := range 2 {
@@ -176,6 +159,87 @@ func gemmAVX2() asmFile {
 			}})
 	}
 	return f
+}
+
+// sumsVNNI adds the products of a tile to sets of sums, the first in zmm0 to zmm(2*mr-1), once start has set them.
+func (b *builder) sumsVNNI(mr, sets int, start func()) {
+	const nr, kr = 32, 4
+	w0, w1 := zmm(28), zmm(29)
+	w, k := b.arg("b"), b.arg("k")
+	rows := b.rowPtrs(mr)
+	start()
+	next := b.nextPanel(w, k, nr)
+	b.kLoop(k, kr, 4, func(s int) {
+		b.PREFETCHT1(mem(next, 128*s))
+		b.PREFETCHT1(mem(next, 128*s+64))
+		b.VMOVDQU64(mem(w, 128*s), w0)
+		b.VMOVDQU64(mem(w, 128*s+64), w1)
+		for i := range mr {
+			u, first := zmm(30+i%2), (s%sets*mr+i)*2
+			b.VPBROADCASTD(rows.at(i, 4*s), u)
+			b.vpdpbusd(w0, u, zmm(first))
+			b.vpdpbusd(w1, u, zmm(first+1))
+		}
+	}, func(n int) {
+		b.ADDQ(imm(4*n), rows.base)
+		b.ADDQ(imm(128*n), w)
+		b.ADDQ(imm(128*n), next)
+	})
+}
+
+const gemmRequantSig = "dst *byte, ldd int, a *byte, lda int, b *int8, k int, bias *int32, mult *float32, p *Requant"
+
+// gemmRequantVNNI rounds the sums of a whole tile where they are: no store and load of them. After the products four registers are
+// free, enough for the constants of a layer without a residual.
+func gemmRequantVNNI() asmFile {
+	const mr, nr, kr = 14, 32, 4
+	const name = "U8S8GemmRequant14x32c4AVX512VNNI"
+	return asmFile{name: "u8s8_gemmrequant_14x32c4_avx512vnni", funcs: []asmFunc{{name: name, sig: gemmRequantSig,
+		doc: []string{
+			fmt.Sprintf("%s is a %dx%d tile: for i < %d, j < %d:", name, mr, nr, mr, nr),
+			"",
+			fmt.Sprintf("\tsum := bias[j] + sum over t < k of a[i*lda...][t] * int32(b[%d*(t/%d)+%d*j+t%%%d])", nr*kr, kr, kr, kr),
+			"\tdst[i*ldd+j] = what p makes of sum and mult[j], as Requant has it without a residual",
+			"",
+			"a is unsigned bytes; k is a multiple of 4 and at least 4.",
+		},
+		emit: func(b *builder) {
+			acc := func(i, j int) reg.VecPhysical { return zmm(2*i + j) }
+			b.sumsVNNI(mr, 1, func() {
+				bias := b.arg("bias")
+				for j := range 2 {
+					b.VMOVDQU32(mem(bias, 64*j), acc(0, j))
+				}
+				for i := 2; i < 2*mr; i++ {
+					b.VMOVDQA64(zmm(i%2), zmm(i))
+				}
+			})
+			e := b.epilogue(b.arg("p"), false, zmms[28:])
+			order, word := zmm(31), b.GP64()
+			b.MOVQ(operand.U64(0x0D0905010C080400), word) // 0 4 8 12 1 5 9 13, as pack leaves them
+			b.VMOVQ(word, order.AsX())
+			b.MOVQ(operand.U64(0x0F0B07030E0A0602), word)
+			b.VPINSRQ(imm8(1), word, order.AsX(), order.AsX())
+			b.VPMOVZXBD(order.AsX(), order)
+			dst, ldd, mult := b.arg("dst"), b.arg("ldd"), b.arg("mult")
+			for i := 0; i < mr; i += 2 {
+				for r := range 2 {
+					for j := range 2 {
+						e.round(acc(i+r, j), mem(mult, 64*j), nil, nil)
+					}
+				}
+				v := acc(i, 0)
+				e.pack(v, acc(i, 1), acc(i+1, 0), acc(i+1, 1))
+				b.VPERMD(v, order, v)
+				b.VMOVDQU32(v.AsY(), mem(dst, 0))
+				b.VEXTRACTI64X4(imm8(1), v, operand.Mem{Base: dst, Index: ldd, Scale: 1})
+				if i < mr-2 {
+					b.LEAQ(operand.Mem{Base: dst, Index: ldd, Scale: 2}, dst)
+				}
+			}
+			b.VZEROUPPER()
+			b.RET()
+		}}}}
 }
 
 // storeTile ends a 256-bit kernel of 16 columns.

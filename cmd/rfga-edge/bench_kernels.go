@@ -225,6 +225,7 @@ func (l *layerList) conv(m, k, n int, kernel string, float bool) {
 	l.add("gemmf32f16", m, k, n, "")
 	l.add("gemmf16", m, k, n, "")
 	l.add("requant", m, 1, n, "")
+	l.add("gemmrequant", m, k, n, "")
 	l.add("requanti16", m, 1, n, "")
 	l.add("widen", m, 1, k, "")
 	l.add("flip", m, 1, k, "")

@@ -1,0 +1,135 @@
+package kernels
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"strings"
+	"testing"
+)
+
+// checkGEMMRequant compares one call with the definition, in guarded memory: rows of outputs and operands some bytes apart.
+func checkGEMMRequant(t testing.TB, g *GEMMRequant, r *rand.Rand, k int) {
+	t.Helper()
+	k = ceilDiv(k, g.KR) * g.KR
+	lda, ldd := k+r.IntN(9), g.NR+r.IntN(9)
+	dst, gd := guardedOf[byte]((g.MR-1)*ldd + g.NR)
+	a, ga := guardedOf[byte]((g.MR-1)*lda + k)
+	b, gb := guardedOf[int8](k * g.NR)
+	bias, gs := guardedOf[int32](g.NR)
+	mult, gm := guardedOf[float32](g.NR)
+	for i := range dst {
+		dst[i] = 0xA5
+	}
+	for i := range a {
+		a[i] = byte(r.Uint32())
+	}
+	for i := range b {
+		b[i] = int8(r.Uint32())
+	}
+	for j := range mult {
+		bias[j], mult[j] = int32(r.Uint32())>>r.IntN(31), float32(math.Exp2(r.Float64()*30-32))
+		switch r.IntN(20) {
+		case 0:
+			mult[j] = math.MaxFloat32
+		case 1:
+			mult[j] = 0x1p-126
+		case 2:
+			mult[j] = 0.5 // ties
+		}
+	}
+	q := Requant{Mult: mult, Zero: r.Int32N(256) - 128, Lo: -128, Hi: 127}
+	if r.IntN(2) == 0 {
+		q.Lo, q.Hi = -r.Int32N(128), r.Int32N(128)
+	}
+	p, _, err := q.prepare(g.NR, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.Fn(&dst[0], ldd, &a[0], lda, &b[0], k, &bias[0], &mult[0], p)
+	for i := range g.MR {
+		for j := range min(ldd, len(dst)-i*ldd) {
+			if j >= g.NR {
+				if dst[i*ldd+j] != 0xA5 {
+					t.Fatalf("%s, k %d: byte %d behind row %d written", g.Name, k, j-g.NR, i)
+				}
+				continue
+			}
+			sum := bias[j]
+			for s := range k {
+				sum += int32(a[i*lda+s]) * int32(b[(s/g.KR*g.NR+j)*g.KR+s%g.KR])
+			}
+			if want := naiveRequant(float32(float32(sum)*mult[j]), q.Zero, q.Lo, q.Hi); int32(dst[i*ldd+j])-128 != want {
+				t.Fatalf("%s, k %d: row %d, column %d, sum %d, mult %g: %d, want %d", g.Name, k, i, j, sum, mult[j], int32(dst[i*ldd+j])-128, want)
+			}
+		}
+	}
+	for _, g := range []guarded{gd, ga, gb, gs, gm} {
+		g.check(t)
+	}
+}
+
+func TestGEMMRequant(t *testing.T) {
+	for i := range gemmRequants {
+		g := &gemmRequants[i]
+		t.Run(g.Name, func(t *testing.T) {
+			if stem := fmt.Sprintf("u8s8_gemmrequant_%dx%dc%d_", g.MR, g.NR, g.KR); !strings.HasPrefix(g.Name, stem) {
+				t.Errorf("name does not start with %s", stem)
+			}
+			runnable(t, g.Name, g.ISA)
+			r := rand.New(rand.NewPCG(5, 7))
+			for k := g.KR; k <= 100; k += g.KR {
+				for range 4 {
+					checkGEMMRequant(t, g, r, k)
+				}
+			}
+		})
+	}
+}
+
+func FuzzGEMMRequant(f *testing.F) {
+	f.Add(uint16(7), uint64(1))
+	f.Fuzz(func(t *testing.T, k uint16, seed uint64) {
+		for i := range gemmRequants {
+			if g := &gemmRequants[i]; g.ISA&^features == 0 {
+				checkGEMMRequant(t, g, rand.New(rand.NewPCG(seed, 1)), 1+int(k)%600)
+			}
+		}
+	})
+}
+
+// A convolution of whole panels and tiles gives the bits that its products and a pass over them give.
+func TestConvRoundsInTiles(t *testing.T) {
+	if chooseGEMMRequant(chooseGEMM(features, true, 64)) == nil {
+		t.Skip("no such kernel on this CPU")
+	}
+	for _, cc := range []convCase{
+		{name: "rows left over", in: Shape{7, 7, 64}, o: 96, groups: 1, win: win(1, 1, 1)},
+		{name: "columns left over", in: Shape{14, 14, 36}, o: 70, groups: 1, win: win(3, 1, 1, 1)},
+		{name: "slab", in: Shape{32, 34, 3}, o: 32, groups: 1, win: win(3, 2, 1, 1)},
+		{name: "groups", in: Shape{9, 15, 64}, o: 64, groups: 2, win: win(3, 1, 1, 1)},
+	} {
+		c, x, _ := cc.build(rand.New(rand.NewPCG(3, 3)))
+		c.Residual = nil
+		var outs [2][]byte
+		used := 0
+		for i := range outs {
+			g, err := newConvI8(c, features, cacheL2(), false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if i == 1 {
+				g.rounds = nil
+			} else if g.rounds != nil {
+				used++
+			}
+			outs[i] = opRun(t, g.prepared(), [][]byte{stored(x)}, c.Out.Len())[0]
+		}
+		if used == 0 {
+			t.Errorf("%s: not used", cc.name)
+		}
+		if string(outs[0]) != string(outs[1]) {
+			t.Errorf("%s: other bits", cc.name)
+		}
+	}
+}
