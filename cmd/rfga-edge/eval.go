@@ -69,7 +69,7 @@ func (c *evalCmd) Run(e *env) (err error) {
 			return fmt.Errorf("model %q: %w", ev.model.Name(), rfgaedge.ErrNoHead)
 		}
 		if c.Ablate && !hasAttention(ev.model) {
-			return usage("--ablate: model %q has no attention (RFGA) of which parts could be left out", ev.model.Name())
+			return usage("--ablate: model %q has no attention (RFGA) of which parts could be left out; if convert wrote it out for int16 views, take a float form of the model", ev.model.Name())
 		}
 	}
 	images := cmp.Or(c.Images, filepath.Dir(filepath.Clean(c.Data)))

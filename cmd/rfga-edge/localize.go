@@ -64,7 +64,7 @@ func (c *localizeCmd) Run(e *env) error {
 	}
 	if c.Attention != "" {
 		if !hasAttention(model) {
-			return usage("--attention: model %q has no attention (RFGA) to draw", model.Name())
+			return usage("--attention: model %q has no attention (RFGA) to draw; if convert wrote it out for int16 views, take a float form of the model", model.Name())
 		}
 		dir, err := c.folder(c.Attention, l.sources)
 		if err != nil {
