@@ -31,6 +31,51 @@ func U8S8Gemm3x8c8SIMD128(c *int32, a *byte, lda int, b *int8, k int)
 //go:noescape
 func U8S8Gemm1x8c8SIMD128(c *int32, a *byte, lda int, b *int8, k int)
 
+// S16x3S8Gemm12x8c8SIMD128x3 is a 12x8 tile: for i < 12, j < 8:
+//
+//	c[8*i+j] = sum over t < k of a[i/3*3*lda...][24*(t/8)+8*(i%3)+t%8] * int32(b[64*(t/8)+8*j+t%8])
+//
+// a is 16-bit integers, three rows in turn, b is bytes; lda is in bytes; k is a multiple of 8 and at least 8. Sums wrap.
+//
+//go:noescape
+func S16x3S8Gemm12x8c8SIMD128x3(c *int32, a *byte, lda int, b *int8, k int)
+
+// S16x3S8Gemm3x8c8SIMD128x3 is a 3x8 tile: for i < 3, j < 8:
+//
+//	c[8*i+j] = sum over t < k of a[i/3*3*lda...][24*(t/8)+8*(i%3)+t%8] * int32(b[64*(t/8)+8*j+t%8])
+//
+// a is 16-bit integers, three rows in turn, b is bytes; lda is in bytes; k is a multiple of 8 and at least 8. Sums wrap.
+//
+//go:noescape
+func S16x3S8Gemm3x8c8SIMD128x3(c *int32, a *byte, lda int, b *int8, k int)
+
+// S16S16Gemm12x8c8SIMD128x3 is a 12x8 tile: for i < 12, j < 8:
+//
+//	c[8*i+j] = sum over t < k of a[i/3*3*lda...][24*(t/8)+8*(i%3)+t%8] * int32(b[64*(t/8)+8*j+t%8])
+//
+// a is 16-bit integers, three rows in turn, b is 16-bit integers; lda is in bytes; k is a multiple of 8 and at least 8. Sums wrap.
+//
+//go:noescape
+func S16S16Gemm12x8c8SIMD128x3(c *int32, a *int16, lda int, b *int16, k int)
+
+// S16S16Gemm3x8c8SIMD128x3 is a 3x8 tile: for i < 3, j < 8:
+//
+//	c[8*i+j] = sum over t < k of a[i/3*3*lda...][24*(t/8)+8*(i%3)+t%8] * int32(b[64*(t/8)+8*j+t%8])
+//
+// a is 16-bit integers, three rows in turn, b is 16-bit integers; lda is in bytes; k is a multiple of 8 and at least 8. Sums wrap.
+//
+//go:noescape
+func S16S16Gemm3x8c8SIMD128x3(c *int32, a *int16, lda int, b *int16, k int)
+
+// U8S16x3InterleaveSIMD128x3 is, for g < n, t < k, i < 3:
+//
+//	dst[3*k*g + 24*(t/8) + 8*i + t%8] = src[lda*(3*g+i) + t]
+//
+// k is a multiple of 8. It reads up to 8 bytes behind a row and writes up to 24 elements behind the last one.
+//
+//go:noescape
+func U8S16x3InterleaveSIMD128x3(dst *uint16, src *byte, lda int, k int, n int)
+
 // S32U8RequantSIMD128 is, for i < rows, j < n:
 //
 //	dst[ldd*i+j] = byte(p.Zero + rne(clamp(float32(c[ldc*i+j]+bias[j])*mult[j], p.Lo, p.Hi)))
@@ -153,6 +198,15 @@ func S16AddSIMD128(dst *int16, a *int16, b *int16, n int, p *Requant)
 //go:noescape
 func U8S16WinoInput4SIMD128(v *int16, ldf int, x *byte, ldy int, ldx int, n int, tmp *byte)
 
+// U8S16WinoInput4SIMD128x3 transforms a tile of 6x6 pixels: for c < n rounded up to 8:
+//
+//	v[f*ldf...][24*(c/8)+c%8] = (B^T x B)[f/6][f%6], x[i][j] being x[i*ldy+j*ldx+c]
+//
+// ldf is in bytes. tmp is 576 bytes of scratch. It reads up to 15 bytes behind channel n-1.
+//
+//go:noescape
+func U8S16WinoInput4SIMD128x3(v *int16, ldf int, x *byte, ldy int, ldx int, n int, tmp *byte)
+
 // U8S16WinoInput2SIMD128 transforms a tile of 4x4 pixels: for c < n rounded up to 8:
 //
 //	v[f*ldf...][c] = (B^T x B)[f/4][f%4], x[i][j] being x[i*ldy+j*ldx+c]
@@ -161,6 +215,15 @@ func U8S16WinoInput4SIMD128(v *int16, ldf int, x *byte, ldy int, ldx int, n int,
 //
 //go:noescape
 func U8S16WinoInput2SIMD128(v *int16, ldf int, x *byte, ldy int, ldx int, n int, tmp *byte)
+
+// U8S16WinoInput2SIMD128x3 transforms a tile of 4x4 pixels: for c < n rounded up to 8:
+//
+//	v[f*ldf...][24*(c/8)+c%8] = (B^T x B)[f/4][f%4], x[i][j] being x[i*ldy+j*ldx+c]
+//
+// ldf is in bytes. tmp is 256 bytes of scratch. It reads up to 15 bytes behind channel n-1.
+//
+//go:noescape
+func U8S16WinoInput2SIMD128x3(v *int16, ldf int, x *byte, ldy int, ldx int, n int, tmp *byte)
 
 // S8S16WinoFilter4SIMD128 transforms filters: for g < groups, l < 64:
 //

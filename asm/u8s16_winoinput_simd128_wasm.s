@@ -386,6 +386,388 @@ TEXT ·U8S16WinoInput4SIMD128(SB), NOSPLIT, $0-56
 	End
 	RET
 
+// func U8S16WinoInput4SIMD128x3(v *int16, ldf int, x *byte, ldy int, ldx int, n int, tmp *byte)
+TEXT ·U8S16WinoInput4SIMD128x3(SB), NOSPLIT, $0-56
+	MOVD v+0(FP), R0
+	MOVD x+16(FP), R1
+	MOVD tmp+48(FP), R2
+	MOVD n+40(FP), R3
+	MOVD ldx+32(FP), R4
+	MOVD ldy+24(FP), R5
+	MOVD ldf+8(FP), R6
+	Loop
+		Get R1
+		Set R7
+		Get R2
+		Set R9
+		I64Const $6
+		Set R10
+		Loop
+			Get R7
+			Set R8
+			Get R8
+			I32WrapI64
+			V128Load $0
+			I16x8ExtendLowI8x16U
+			Set V0
+			Get R8
+			Get R5
+			I64Add
+			Set R8
+			Get R8
+			I32WrapI64
+			V128Load $0
+			I16x8ExtendLowI8x16U
+			Set V1
+			Get R8
+			Get R5
+			I64Add
+			Set R8
+			Get R8
+			I32WrapI64
+			V128Load $0
+			I16x8ExtendLowI8x16U
+			Set V2
+			Get R8
+			Get R5
+			I64Add
+			Set R8
+			Get R8
+			I32WrapI64
+			V128Load $0
+			I16x8ExtendLowI8x16U
+			Set V3
+			Get R8
+			Get R5
+			I64Add
+			Set R8
+			Get R8
+			I32WrapI64
+			V128Load $0
+			I16x8ExtendLowI8x16U
+			Set V4
+			Get R8
+			Get R5
+			I64Add
+			Set R8
+			Get R8
+			I32WrapI64
+			V128Load $0
+			I16x8ExtendLowI8x16U
+			Set V5
+			Get R8
+			Get R5
+			I64Add
+			Set R8
+			Get V0
+			Get V2
+			I16x8Sub
+			Set V0
+			Get V2
+			I32Const $2
+			I16x8Shl
+			Set V6
+			Get V4
+			Get V6
+			I16x8Sub
+			Set V6
+			Get V4
+			Get V2
+			I16x8Sub
+			Set V4
+			Get V0
+			I32Const $2
+			I16x8Shl
+			Set V0
+			Get V0
+			Get V4
+			I16x8Add
+			Set V0
+			Get V1
+			I32Const $2
+			I16x8Shl
+			Set V7
+			Get V3
+			Get V7
+			I16x8Sub
+			Set V7
+			Get V5
+			Get V3
+			I16x8Sub
+			Set V5
+			Get V3
+			Get V1
+			I16x8Sub
+			Set V3
+			Get V3
+			Get V3
+			I16x8Add
+			Set V3
+			Get V6
+			Get V7
+			I16x8Add
+			Set V1
+			Get V6
+			Get V7
+			I16x8Sub
+			Set V2
+			Get V3
+			Get V3
+			I16x8Add
+			Set V6
+			Get V5
+			Get V6
+			I16x8Sub
+			Set V5
+			Get V4
+			Get V3
+			I16x8Add
+			Set V7
+			Get V4
+			Get V3
+			I16x8Sub
+			Set V4
+			Get R9
+			I64Const $0
+			I64Add
+			I32WrapI64
+			Get V0
+			V128Store $0
+			Get R9
+			I64Const $96
+			I64Add
+			I32WrapI64
+			Get V1
+			V128Store $0
+			Get R9
+			I64Const $192
+			I64Add
+			I32WrapI64
+			Get V2
+			V128Store $0
+			Get R9
+			I64Const $288
+			I64Add
+			I32WrapI64
+			Get V7
+			V128Store $0
+			Get R9
+			I64Const $384
+			I64Add
+			I32WrapI64
+			Get V4
+			V128Store $0
+			Get R9
+			I64Const $480
+			I64Add
+			I32WrapI64
+			Get V5
+			V128Store $0
+			Get R7
+			Get R4
+			I64Add
+			Set R7
+			Get R9
+			I64Const $16
+			I64Add
+			Set R9
+			Get R10
+			I64Const $1
+			I64Sub
+			Tee R10
+			I64Const $0
+			I64GtS
+			BrIf $0
+		End
+		Get R2
+		Set R8
+		Get R0
+		Set R9
+		I64Const $6
+		Set R10
+		Loop
+			Get R8
+			I32WrapI64
+			V128Load $0
+			Set V0
+			Get R8
+			I32WrapI64
+			V128Load $16
+			Set V1
+			Get R8
+			I32WrapI64
+			V128Load $32
+			Set V2
+			Get R8
+			I32WrapI64
+			V128Load $48
+			Set V3
+			Get R8
+			I32WrapI64
+			V128Load $64
+			Set V4
+			Get R8
+			I32WrapI64
+			V128Load $80
+			Set V5
+			Get V0
+			Get V2
+			I16x8Sub
+			Set V0
+			Get V2
+			I32Const $2
+			I16x8Shl
+			Set V6
+			Get V4
+			Get V6
+			I16x8Sub
+			Set V6
+			Get V4
+			Get V2
+			I16x8Sub
+			Set V4
+			Get V0
+			I32Const $2
+			I16x8Shl
+			Set V0
+			Get V0
+			Get V4
+			I16x8Add
+			Set V0
+			Get V1
+			I32Const $2
+			I16x8Shl
+			Set V7
+			Get V3
+			Get V7
+			I16x8Sub
+			Set V7
+			Get V5
+			Get V3
+			I16x8Sub
+			Set V5
+			Get V3
+			Get V1
+			I16x8Sub
+			Set V3
+			Get V3
+			Get V3
+			I16x8Add
+			Set V3
+			Get V6
+			Get V7
+			I16x8Add
+			Set V1
+			Get V6
+			Get V7
+			I16x8Sub
+			Set V2
+			Get V3
+			Get V3
+			I16x8Add
+			Set V6
+			Get V5
+			Get V6
+			I16x8Sub
+			Set V5
+			Get V4
+			Get V3
+			I16x8Add
+			Set V7
+			Get V4
+			Get V3
+			I16x8Sub
+			Set V4
+			Get R9
+			I64Const $0
+			I64Add
+			I32WrapI64
+			Get V0
+			V128Store $0
+			Get R9
+			Get R6
+			I64Add
+			Set R9
+			Get R9
+			I64Const $0
+			I64Add
+			I32WrapI64
+			Get V1
+			V128Store $0
+			Get R9
+			Get R6
+			I64Add
+			Set R9
+			Get R9
+			I64Const $0
+			I64Add
+			I32WrapI64
+			Get V2
+			V128Store $0
+			Get R9
+			Get R6
+			I64Add
+			Set R9
+			Get R9
+			I64Const $0
+			I64Add
+			I32WrapI64
+			Get V7
+			V128Store $0
+			Get R9
+			Get R6
+			I64Add
+			Set R9
+			Get R9
+			I64Const $0
+			I64Add
+			I32WrapI64
+			Get V4
+			V128Store $0
+			Get R9
+			Get R6
+			I64Add
+			Set R9
+			Get R9
+			I64Const $0
+			I64Add
+			I32WrapI64
+			Get V5
+			V128Store $0
+			Get R9
+			Get R6
+			I64Add
+			Set R9
+			Get R8
+			I64Const $96
+			I64Add
+			Set R8
+			Get R10
+			I64Const $1
+			I64Sub
+			Tee R10
+			I64Const $0
+			I64GtS
+			BrIf $0
+		End
+		Get R1
+		I64Const $8
+		I64Add
+		Set R1
+		Get R0
+		I64Const $48
+		I64Add
+		Set R0
+		Get R3
+		I64Const $8
+		I64Sub
+		Tee R3
+		I64Const $0
+		I64GtS
+		BrIf $0
+	End
+	RET
+
 // func U8S16WinoInput2SIMD128(v *int16, ldf int, x *byte, ldy int, ldx int, n int, tmp *byte)
 TEXT ·U8S16WinoInput2SIMD128(SB), NOSPLIT, $0-56
 	MOVD v+0(FP), R0
@@ -594,6 +976,226 @@ TEXT ·U8S16WinoInput2SIMD128(SB), NOSPLIT, $0-56
 		Set R1
 		Get R0
 		I64Const $16
+		I64Add
+		Set R0
+		Get R3
+		I64Const $8
+		I64Sub
+		Tee R3
+		I64Const $0
+		I64GtS
+		BrIf $0
+	End
+	RET
+
+// func U8S16WinoInput2SIMD128x3(v *int16, ldf int, x *byte, ldy int, ldx int, n int, tmp *byte)
+TEXT ·U8S16WinoInput2SIMD128x3(SB), NOSPLIT, $0-56
+	MOVD v+0(FP), R0
+	MOVD x+16(FP), R1
+	MOVD tmp+48(FP), R2
+	MOVD n+40(FP), R3
+	MOVD ldx+32(FP), R4
+	MOVD ldy+24(FP), R5
+	MOVD ldf+8(FP), R6
+	Loop
+		Get R1
+		Set R7
+		Get R2
+		Set R9
+		I64Const $4
+		Set R10
+		Loop
+			Get R7
+			Set R8
+			Get R8
+			I32WrapI64
+			V128Load $0
+			I16x8ExtendLowI8x16U
+			Set V0
+			Get R8
+			Get R5
+			I64Add
+			Set R8
+			Get R8
+			I32WrapI64
+			V128Load $0
+			I16x8ExtendLowI8x16U
+			Set V1
+			Get R8
+			Get R5
+			I64Add
+			Set R8
+			Get R8
+			I32WrapI64
+			V128Load $0
+			I16x8ExtendLowI8x16U
+			Set V2
+			Get R8
+			Get R5
+			I64Add
+			Set R8
+			Get R8
+			I32WrapI64
+			V128Load $0
+			I16x8ExtendLowI8x16U
+			Set V3
+			Get R8
+			Get R5
+			I64Add
+			Set R8
+			Get V0
+			Get V2
+			I16x8Sub
+			Set V0
+			Get V1
+			Get V3
+			I16x8Sub
+			Set V3
+			Get V1
+			Get V2
+			I16x8Add
+			Set V4
+			Get V2
+			Get V1
+			I16x8Sub
+			Set V2
+			Get R9
+			I64Const $0
+			I64Add
+			I32WrapI64
+			Get V0
+			V128Store $0
+			Get R9
+			I64Const $64
+			I64Add
+			I32WrapI64
+			Get V4
+			V128Store $0
+			Get R9
+			I64Const $128
+			I64Add
+			I32WrapI64
+			Get V2
+			V128Store $0
+			Get R9
+			I64Const $192
+			I64Add
+			I32WrapI64
+			Get V3
+			V128Store $0
+			Get R7
+			Get R4
+			I64Add
+			Set R7
+			Get R9
+			I64Const $16
+			I64Add
+			Set R9
+			Get R10
+			I64Const $1
+			I64Sub
+			Tee R10
+			I64Const $0
+			I64GtS
+			BrIf $0
+		End
+		Get R2
+		Set R8
+		Get R0
+		Set R9
+		I64Const $4
+		Set R10
+		Loop
+			Get R8
+			I32WrapI64
+			V128Load $0
+			Set V0
+			Get R8
+			I32WrapI64
+			V128Load $16
+			Set V1
+			Get R8
+			I32WrapI64
+			V128Load $32
+			Set V2
+			Get R8
+			I32WrapI64
+			V128Load $48
+			Set V3
+			Get V0
+			Get V2
+			I16x8Sub
+			Set V0
+			Get V1
+			Get V3
+			I16x8Sub
+			Set V3
+			Get V1
+			Get V2
+			I16x8Add
+			Set V4
+			Get V2
+			Get V1
+			I16x8Sub
+			Set V2
+			Get R9
+			I64Const $0
+			I64Add
+			I32WrapI64
+			Get V0
+			V128Store $0
+			Get R9
+			Get R6
+			I64Add
+			Set R9
+			Get R9
+			I64Const $0
+			I64Add
+			I32WrapI64
+			Get V4
+			V128Store $0
+			Get R9
+			Get R6
+			I64Add
+			Set R9
+			Get R9
+			I64Const $0
+			I64Add
+			I32WrapI64
+			Get V2
+			V128Store $0
+			Get R9
+			Get R6
+			I64Add
+			Set R9
+			Get R9
+			I64Const $0
+			I64Add
+			I32WrapI64
+			Get V3
+			V128Store $0
+			Get R9
+			Get R6
+			I64Add
+			Set R9
+			Get R8
+			I64Const $64
+			I64Add
+			Set R8
+			Get R10
+			I64Const $1
+			I64Sub
+			Tee R10
+			I64Const $0
+			I64GtS
+			BrIf $0
+		End
+		Get R1
+		I64Const $8
+		I64Add
+		Set R1
+		Get R0
+		I64Const $48
 		I64Add
 		Set R0
 		Get R3

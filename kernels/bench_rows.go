@@ -69,6 +69,13 @@ func (b *benches) rows(op string, s BenchShape) {
 			w := &wideners[i]
 			b.row(w.Name, w.ISA, w == chooseWidener(features), n, func() { w.Fn(&view[uint16](z)[0], &x[0], n) })
 		}
+		if rows, k := s.M/3, ceilDiv(s.N, 8)*8; rows > 0 {
+			dst := aligned[uint16](3*k*rows + Slack)
+			for i := range interleavers {
+				w := &interleavers[i]
+				b.row(w.Name, w.ISA, w == chooseInterleaver(features), 3*k*rows, func() { w.Fn(&dst[0], &x[0], s.N, k, rows) })
+			}
+		}
 	case "flip":
 		for i := range flippers {
 			f := &flippers[i]

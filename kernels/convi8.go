@@ -40,10 +40,11 @@ type convI8 struct {
 	kPad    int // k, rounded up to the kernel's KR
 	rows    int // OH*OW
 
-	family  []*GEMM // largest tile first; the last has one row
+	family  []*GEMM // largest tile first
 	requant *Requantizer
 	rounds  *GEMMRequant // for whole tiles without a residual, or nil
 	widen   *Widener     // for kernels with 16-bit operands, else nil
+	inTurn  *Interleaver // for those with three rows in turn, else nil
 	flip    *Flipper     // for kernels that read values, else nil
 	direct  bool         // rows are pixels of the input
 	inPlace bool         // and are read there: the kernel takes them as they are stored

@@ -41,17 +41,21 @@ func (g *convI8) plan(l2 int) {
 	g.nSplit = tiles < limit && g.groups*g.panels > 1
 
 	b := &g.block
-	line := g.kPad // of stored bytes, gathered at once
+	together := main.A.Rows()
+	line := g.kPad * together // of stored bytes, gathered at once
+	b.lda = g.kPad * main.A.Size()
 	switch {
 	case g.inPlace:
 		b.lda = g.in.C
+	case g.order.slab && together > 1: // windows lie apart in the kernel's form, though not as they are gathered
+		windows := ceilDiv(g.out.W, together) * together
+		line = max(g.slabColumns()*g.column(), (windows-1)*g.win.StrideW*g.column()+g.kPad)
+		b.pitch = align64(windows*b.lda + Slack)
 	case g.order.slab:
-		column := g.win.KH * g.order.run
-		b.lda, line = g.win.StrideW*column*main.A.Size(), g.slabColumns()*column
-	default:
-		b.lda = g.kPad * main.A.Size()
+		line = g.slabColumns() * g.column()
+		b.lda = g.win.StrideW * g.column() * main.A.Size()
+		b.pitch = align64(line*main.A.Size() + Slack)
 	}
-	b.pitch = align64(line*main.A.Size() + Slack)
 	perRow := b.lda + g.go_
 	b.rows = min(max(l2/2/perRow/g.tile, 1), tiles) * g.tile
 	b.batch = max(accumBytes/(4*main.NR)/main.MR, 1) * main.MR
@@ -181,10 +185,11 @@ func (g *convI8) storeRaw(dst []int32, acc, bias *int32, rows, n int) {
 	}
 }
 
-// product fills rows of accumulators, NR each: whole tiles of the largest kernel, then what is left by smaller ones.
+// product fills rows of accumulators, NR each: whole tiles of the largest kernel, then what is left by smaller ones, the
+// last of which may fill one or two too many.
 func (g *convI8) product(acc *int32, a *byte, lda int, b *int8, rows int) {
-	for _, k := range g.family {
-		for rows >= k.MR {
+	for i, k := range g.family {
+		for rows >= k.MR || rows > 0 && i == len(g.family)-1 {
 			k.Fn(acc, a, lda, b, g.kPad)
 			acc = (*int32)(unsafe.Add(unsafe.Pointer(acc), 4*k.MR*k.NR))
 			a = (*byte)(unsafe.Add(unsafe.Pointer(a), k.MR*lda))
@@ -202,6 +207,10 @@ func (g *convI8) gather(x, tmp []byte, group, r0, r1 int) {
 			g.slab(dst, x, tmp[g.block.offRow:], group, oy)
 			dst = dst[g.block.pitch:]
 		}
+		return
+	}
+	if form == S16x3 {
+		g.gatherInTurn(dst, x, tmp[g.block.offRow:], group, r0, n)
 		return
 	}
 	if g.direct && form != U8 && g.kPad == g.in.C { // rows follow each other without a gap on both sides
@@ -241,10 +250,34 @@ func (g *convI8) gather(x, tmp []byte, group, r0, r1 int) {
 	}
 }
 
+// gatherInTurn writes the operands of n rows from r0 on as S16x3.
+func (g *convI8) gatherInTurn(dst, x, line []byte, group, r0, n int) {
+	together := S16x3.Rows()
+	first := 0
+	if whole := n / together; g.direct && whole > 0 {
+		g.inTurn.Fn((*uint16)(unsafe.Pointer(unsafe.SliceData(dst))), at(x, r0*g.in.C+group*g.gi), g.in.C, g.kPad, whole)
+		first = whole * together
+	}
+	for i := first; i < n; i += together {
+		for j := range min(together, n-i) {
+			r := r0 + i + j
+			if row := line[j*g.kPad:]; g.direct {
+				copy(row[:g.k], x[r*g.in.C+group*g.gi:])
+			} else {
+				g.gatherRow(row, x, group, r/g.out.W, r%g.out.W)
+			}
+		}
+		g.inTurn.Fn((*uint16)(unsafe.Pointer(at(dst, i*g.block.lda))), unsafe.SliceData(line), g.kPad, g.kPad, 1)
+	}
+}
+
 // slab gathers a slab in the kernel's form.
 func (g *convI8) slab(dst, x, line []byte, group, oy int) {
-	n := g.slabColumns() * g.win.KH * g.order.run
+	n := g.slabColumns() * g.column()
 	switch g.family[0].A {
+	case S16x3:
+		g.gatherSlab(line, x, group, oy)
+		g.inTurn.Fn((*uint16)(unsafe.Pointer(unsafe.SliceData(dst))), unsafe.SliceData(line), g.win.StrideW*g.column(), g.kPad, ceilDiv(g.out.W, S16x3.Rows()))
 	case S16:
 		g.gatherSlab(line, x, group, oy)
 		g.widen.Fn((*uint16)(unsafe.Pointer(unsafe.SliceData(dst))), unsafe.SliceData(line), n)

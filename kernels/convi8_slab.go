@@ -70,10 +70,12 @@ func (g *convI8) use(t termOrder, available ISA, safe bool) {
 	g.order, g.k = t, g.win.KH*g.win.KW*t.run
 	g.family = chooseGEMM(available, safe, g.go_)
 	form := g.family[0].A
-	g.widen, g.flip = nil, nil
+	g.widen, g.inTurn, g.flip = nil, nil, nil
 	switch form {
 	case S16:
 		g.widen = chooseWidener(available)
+	case S16x3:
+		g.inTurn = chooseInterleaver(available)
 	case S8:
 		g.flip = chooseFlipper(available)
 	}
@@ -85,14 +87,7 @@ func (g *convI8) use(t termOrder, available ISA, safe bool) {
 func (g *convI8) cycles(t termOrder, family []*GEMM) float64 {
 	w := &g.win
 	columns := ceilDiv(g.go_, family[0].NR) * family[0].NR
-	product := func(rows int) float64 {
-		cost := 0.0
-		for _, k := range family { // as product takes them
-			cost += float64(rows/k.MR*k.MR) / float64(k.Rate)
-			rows %= k.MR
-		}
-		return cost * float64(w.KH*w.KW*t.run*columns)
-	}
+	product := func(rows int) float64 { return rowCost(family, rows) * float64(w.KH*w.KW*t.run*columns) }
 	if t.slab {
 		perRun := copyCycles(t.run)
 		if g.smallRuns() {
@@ -106,11 +101,28 @@ func (g *convI8) cycles(t termOrder, family []*GEMM) float64 {
 	return float64(g.groups) * (product(g.rows) + float64(g.rows)*(12+float64(w.KH)*copyCycles(w.KW*g.gi)))
 }
 
+// rowCost is what convI8.product takes for so many rows, in cycles per term and column.
+func rowCost(family []*GEMM, rows int) float64 {
+	cost := 0.0
+	for i, k := range family {
+		n := rows / k.MR
+		if i == len(family)-1 {
+			n = ceilDiv(rows, k.MR)
+		}
+		cost += float64(n*k.MR) / float64(k.Rate)
+		rows -= n * k.MR
+	}
+	return cost
+}
+
 // copyCycles is what a copy of n bytes takes, measured with calls and loops.
 func copyCycles(n int) float64 { return 8 + float64(n)/32 }
 
 // slabColumns is the number of columns of the padded input under a row of the output.
 func (g *convI8) slabColumns() int { return (g.out.W-1)*g.win.StrideW + g.win.KW }
+
+// column is the number of bytes of one of them.
+func (g *convI8) column() int { return g.win.KH * g.order.run }
 
 // gatherSlab writes the columns under row oy of the output into dst.
 func (g *convI8) gatherSlab(dst, x []byte, group, oy int) {

@@ -45,6 +45,19 @@ var portableWideners = []Widener{
 	{Name: "u8u16_widen_portable", Rate: 1, Fn: widenPortable},
 }
 
+var portableInterleavers = []Interleaver{
+	{Name: "u8s16x3_interleave_portable", Rate: 1, Fn: interleavePortable},
+}
+
+func interleavePortable(dst *uint16, src *byte, lda, k, n int) {
+	d := unsafe.Slice(dst, 3*k*n)
+	for i := range 3 * n {
+		for t, u := range row(src, i*lda, k) {
+			d[S16x3.index(i, t, k)] = uint16(u)
+		}
+	}
+}
+
 var portableFlippers = []Flipper{
 	{Name: "u8s8_flip_portable", Rate: 1, Fn: flipPortable},
 }

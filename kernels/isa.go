@@ -24,7 +24,21 @@ const (
 	F16C                       // amd64: conversion from half precision, likewise
 	FP16                       // arm64: arithmetic in half precision (FEAT_FP16)
 	SHA                        // amd64: instructions for SHA-256
+	SIMD128x3                  // wasm: kernels for hosts that compile like wazero, see HostEnv
 )
+
+// transformed is the form of Winograd's transformed input for kernels that need s.
+func (s ISA) transformed() Operand {
+	if s&SIMD128x3 != 0 {
+		return S16x3
+	}
+	return S16
+}
+
+// HostEnv is the environment variable by which a host tells a WebAssembly module who runs it. "wazero", which compiles
+// instruction by instruction, gets kernels with the least to execute; without it a module takes those that suit the compilers of browsers.
+// The results are the same.
+const HostEnv = "RFGA_WASM_HOST"
 
 // Portable is the ISA of kernels written in Go.
 const Portable ISA = 0
@@ -49,6 +63,7 @@ var isaTable = []struct {
 	{F16C, "f16c", FMA},
 	{FP16, "fp16", NEON},
 	{SHA, "sha", SSE41},
+	{SIMD128x3, "simd128x3", SIMD128},
 }
 
 // String joins the names of the extensions in s with "+"; the empty set is "portable".

@@ -14,14 +14,33 @@ const (
 	U8  Operand = 1 // the stored byte, value+128
 	S8  Operand = 2 // the value
 	S16 Operand = 3 // 16 bits: the stored byte zero-extended as an activation, the value as a weight
+
+	// S16x3 is S16 with three rows in turn, eight terms of each: [rows/3][k/8][3][8]. Rows are still lda bytes on the average.
+	S16x3 Operand = 4
 )
 
 // Size is the number of bytes of one element.
 func (o Operand) Size() int {
-	if o == S16 {
+	if o == S16 || o == S16x3 {
 		return 2
 	}
 	return 1
+}
+
+// Rows is the number of rows that lie side by side, and that the smallest tile of a family has.
+func (o Operand) Rows() int {
+	if o == S16x3 {
+		return 3
+	}
+	return 1
+}
+
+// index is where term t of row i lies, in elements; lda is in elements too.
+func (o Operand) index(i, t, lda int) int {
+	if o == S16x3 {
+		return i/3*3*lda + t/8*24 + i%3*8 + t%8
+	}
+	return i*lda + t
 }
 
 // Bias is what an activation's operand form adds to its value; the layer's bias takes it back.
@@ -36,8 +55,8 @@ func (o Operand) Bias() int32 {
 //
 // a has MR rows, lda bytes apart, in form A. b is a packed panel of NR columns: [k/KR][NR][KR] weights. k is a multiple of
 // KR. c is [MR][NR], contiguous. A kernel may read up to Slack bytes behind its operands and writes c only.
-// Records that differ in MR and Name only are a family: they share packed weights, and every family has MR = 1, so that
-// any number of rows is covered exactly.
+// Records that differ in MR and Name only are a family: they share packed weights, and the smallest tile of every family has
+// A.Rows() rows, so that any number of rows is covered exactly, or with one or two that do not count.
 type GEMM struct {
 	Name       string
 	ISA        ISA
@@ -104,6 +123,15 @@ type Widener struct {
 	Fn   func(dst *uint16, src *byte, n int)
 }
 
+// Interleaver is the record of a kernel that writes stored bytes as S16x3: n times three rows of k terms, lda bytes apart in
+// src; k is a multiple of 8. It may read up to Slack bytes behind a row and write up to Slack elements behind the last.
+type Interleaver struct {
+	Name string
+	ISA  ISA
+	Rate int
+	Fn   func(dst *uint16, src *byte, lda, k, n int)
+}
+
 // Flipper is the record of a kernel that writes n stored bytes as values (S8). dst may be src. It may read and write up to
 // Slack bytes behind the n, unless n is a multiple of flipRun.
 type Flipper struct {
@@ -123,6 +151,7 @@ var (
 	// There is no portable one: the others take 3x3 windows as well.
 	depthwises3x3 = archDepthwises3x3
 	wideners      = slices.Concat(portableWideners, archWideners)
+	interleavers  = slices.Concat(portableInterleavers, archInterleavers)
 	flippers      = slices.Concat(portableFlippers, archFlippers)
 )
 
@@ -159,6 +188,9 @@ func Registry() []KernelInfo {
 	}
 	for i := range wideners {
 		add("widen", wideners[i].Name, wideners[i].ISA)
+	}
+	for i := range interleavers {
+		add("widen", interleavers[i].Name, interleavers[i].ISA)
 	}
 	winoRegistry(add)
 	for i := range flippers {
@@ -246,6 +278,17 @@ func chooseWidener(available ISA) *Widener {
 	var best *Widener
 	for i := range wideners {
 		w := &wideners[i]
+		if w.ISA&^available == 0 && (best == nil || w.Rate > best.Rate) {
+			best = w
+		}
+	}
+	return best
+}
+
+func chooseInterleaver(available ISA) *Interleaver {
+	var best *Interleaver
+	for i := range interleavers {
+		w := &interleavers[i]
 		if w.ISA&^available == 0 && (best == nil || w.Rate > best.Rate) {
 			best = w
 		}

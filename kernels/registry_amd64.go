@@ -75,6 +75,8 @@ func laneOrder() []int {
 	return order
 }
 
+var archInterleavers []Interleaver
+
 var archWideners = []Widener{
 	{"u8u16_widen_avx2", AVX2, 32, asm.U8U16WidenAVX2},
 	{"u8u16_widen_sse41", SSE41, 16, asm.U8U16WidenSSE41},

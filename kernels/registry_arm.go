@@ -18,7 +18,8 @@ var archRequantizers = []Requantizer{
 }
 
 var (
-	archDepthwises []Depthwise
-	archWideners   []Widener
-	archFlippers   = []Flipper{{"u8s8_flip_neon", NEON, 16, asm.U8S8FlipNEON}}
+	archDepthwises   []Depthwise
+	archWideners     []Widener
+	archInterleavers []Interleaver
+	archFlippers     = []Flipper{{"u8s8_flip_neon", NEON, 16, asm.U8S8FlipNEON}}
 )

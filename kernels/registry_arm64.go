@@ -35,6 +35,8 @@ var archDepthwises = []Depthwise{
 
 var archWideners []Widener
 
+var archInterleavers []Interleaver
+
 var archFlippers = []Flipper{
 	{"u8s8_flip_neon", NEON, 16, asm.U8S8FlipNEON},
 }

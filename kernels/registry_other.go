@@ -9,5 +9,6 @@ var (
 	archGEMMRequants []GEMMRequant
 	archDepthwises   []Depthwise
 	archWideners     []Widener
+	archInterleavers []Interleaver
 	archFlippers     []Flipper
 )

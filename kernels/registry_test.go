@@ -46,15 +46,15 @@ func TestRegistryNames(t *testing.T) {
 			t.Errorf("%s: name does not end with its instruction set, %s", k.Name, k.ISA)
 		}
 	}
-	forms := map[Operand]string{U8: "u8", S8: "s8", S16: "s16"}
+	forms := map[Operand]string{U8: "u8", S8: "s8", S16: "s16", S16x3: "s16x3"}
 	for i := range gemms {
 		g := &gemms[i]
 		stem := fmt.Sprintf("%ss8_gemm_%dx%dc%d_", forms[g.A], g.MR, g.NR, g.KR)
 		if !strings.HasPrefix(g.Name, stem) {
 			t.Errorf("%s: name does not start with %s", g.Name, stem)
 		}
-		if family := gemmFamily(g); family[len(family)-1].MR != 1 {
-			t.Errorf("%s: its family has no kernel of one row", g.Name)
+		if family := gemmFamily(g); family[len(family)-1].MR != g.A.Rows() {
+			t.Errorf("%s: its family has no kernel of %d rows", g.Name, g.A.Rows())
 		}
 	}
 	for i := range depthwises {
@@ -161,7 +161,8 @@ func checkGEMM(t testing.TB, g *GEMM, k int, fill func() (byte, int8)) {
 	kPad := ceilDiv(k, g.KR) * g.KR
 	size := g.A.Size()
 	lda := kPad*size + 6
-	a, ga := guardedOf[byte]((g.MR-1)*lda + k*size) // the last row ends the buffer: what is behind it does not matter
+	last := g.A.index(g.MR-1, k-1, lda/size) * size
+	a, ga := guardedOf[byte](last + size) // the last term ends the buffer: what is behind it does not matter
 	b, gb := guardedOf[int8](kPad * g.NR)
 	c, gc := guardedOf[int32](g.MR * g.NR)
 	clear(b)
@@ -179,8 +180,9 @@ func checkGEMM(t testing.TB, g *GEMM, k int, fill func() (byte, int8)) {
 				a[i*lda+j] = u
 			case S8:
 				a[i*lda+j] = u ^ 0x80
-			case S16:
-				a[i*lda+2*j], a[i*lda+2*j+1] = u, 0
+			case S16, S16x3:
+				at := 2 * g.A.index(i, j, lda/2)
+				a[at], a[at+1] = u, 0
 			}
 		}
 	}
@@ -496,6 +498,33 @@ func TestWideners(t *testing.T) {
 				for i, u := range src {
 					if dst[i] != uint16(u) {
 						t.Fatalf("n %d: dst[%d] = %d, want %d", n, i, dst[i], u)
+					}
+				}
+				gs.check(t)
+				gd.check(t)
+			}
+		})
+	}
+}
+
+func TestInterleavers(t *testing.T) {
+	for i := range interleavers {
+		w := &interleavers[i]
+		t.Run(w.Name, func(t *testing.T) {
+			runnable(t, w.Name, w.ISA)
+			r := rand.New(rand.NewPCG(9, 11))
+			for k := 8; k < 100; k += 8 {
+				n, lda := 1+r.IntN(4), k+r.IntN(9)
+				src, gs := guardedOf[byte]((3*n-1)*lda + k)
+				for i := range src {
+					src[i] = byte(r.Uint32())
+				}
+				dst, gd := guardedOf[uint16](3*n*k + Slack)
+				w.Fn(&dst[0], &src[0], lda, k, n)
+				for i, got := range dst[:3*n*k] { // [n][k/8][3][8]
+					row, term := 3*(i/(3*k))+i/8%3, i%(3*k)/24*8+i%8
+					if want := uint16(src[row*lda+term]); got != want {
+						t.Fatalf("k %d, n %d: dst[%d] = %d, want row %d, term %d: %d", k, n, i, got, row, term, want)
 					}
 				}
 				gs.check(t)

@@ -38,6 +38,11 @@ func SelfTest(report func(kernel string, err error)) (digest string, err error) 
 			tell(w.Name, selfTestWidener(w))
 		}
 	}
+	for i := range interleavers {
+		if w := &interleavers[i]; w.ISA&^features == 0 {
+			tell(w.Name, selfTestInterleaver(w))
+		}
+	}
 	for i := range flippers {
 		if f := &flippers[i]; f.ISA&^features == 0 {
 			tell(f.Name, selfTestFlipper(f))
@@ -112,8 +117,8 @@ func selfTestGEMM(g *GEMM) error {
 			switch g.A {
 			case S8:
 				row[i], a[i] = int32(int8(v)), v
-			case S16:
-				*(*uint16)(unsafe.Pointer(&a[2*i])) = uint16(v)
+			case S16, S16x3:
+				*(*uint16)(unsafe.Pointer(&a[2*g.A.index(i/k, i%k, k)])) = uint16(v)
 			default:
 				a[i] = v
 			}
@@ -186,6 +191,23 @@ func selfTestWidener(w *Widener) error {
 			if v != uint16(src[i]) {
 				return fmt.Errorf("element %d of %d: %d, portable Go has %d", i, n, v, src[i])
 			}
+		}
+	}
+	return nil
+}
+
+func selfTestInterleaver(w *Interleaver) error {
+	const n = 3
+	for _, k := range []int{8, 16, 72} {
+		lda := k + 5
+		src, got, want := aligned[byte](3*n*lda+Slack), aligned[uint16](3*n*k+Slack), aligned[uint16](3*n*k)
+		for i := range src {
+			src[i] = byte(7 * i)
+		}
+		w.Fn(&got[0], &src[0], lda, k, n)
+		interleavePortable(&want[0], &src[0], lda, k, n)
+		if !slices.Equal(got[:3*n*k], want[:3*n*k]) {
+			return fmt.Errorf("%d terms: %v, portable Go has %v", k, got[:3*n*k], want[:3*n*k])
 		}
 	}
 	return nil

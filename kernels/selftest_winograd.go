@@ -47,7 +47,7 @@ func selfTestGEMM16(g *GEMM16) error {
 			for j := range g.NR {
 				var sum int32
 				for t := range k {
-					sum += int32(a[i*k+t]) * int32(b[(t/g.KR*g.NR+j)*g.KR+t%g.KR])
+					sum += int32(a[g.ISA.transformed().index(i, t, k)]) * int32(b[(t/g.KR*g.NR+j)*g.KR+t%g.KR])
 				}
 				if c[i*g.NR+j] != sum {
 					return fmt.Errorf("depth %d, row %d, column %d: %d, portable Go has %d", k, i, j, c[i*g.NR+j], sum)
@@ -76,11 +76,16 @@ func selfTestWinoInput(in *WinoInput) error {
 	tmp := aligned[byte](winoTmp)
 	for _, c := range []int{1, 16, 37, 64} {
 		ld := ceilDiv(c, in.Lanes) * in.Lanes
-		x, got, want := aligned[byte](n*n*c), aligned[int16](freqs*ld), aligned[int16](freqs*ld)
+		layout := in.ISA.transformed()
+		x, row, want := aligned[byte](n*n*c), aligned[int16](freqs*layout.Rows()*ld), aligned[int16](freqs*ld)
 		for i := range x {
 			x[i] = byte(r.Uint32())
 		}
-		in.Fn(&got[0], 2*ld, &x[0], n*c, c, c, &tmp[0])
+		in.Fn(&row[0], 2*layout.Rows()*ld, &x[0], n*c, c, c, &tmp[0])
+		got := make([]int16, freqs*ld)
+		for i := range got {
+			got[i] = row[i/ld*layout.Rows()*ld+layout.index(0, i%ld, ld)]
+		}
 		portable(&want[0], 2*ld, &x[0], n*c, c, c, &tmp[0])
 		if err := compareLanes(got, want, freqs, ld, ld, 0, c); err != nil {
 			return err

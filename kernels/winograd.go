@@ -49,7 +49,8 @@ var winoForms = []*winoForm{wino4x4, wino2x2, wino6of7, wino4of3}
 
 // GEMM16 is the record of a matrix product of 16-bit integers: c[i][j] = sum over k of a[i][k]*b[k][j], modulo 2**32.
 // a has MR rows, lda bytes apart; b is a packed panel, [k/KR][NR][KR]; k is a multiple of KR; c is [MR][NR].
-// Sums of KR products fit int32. Records that differ in MR and Name only are a family, which ends with one row.
+// Sums of KR products fit int32. Records that differ in MR and Name only are a family, as of GEMM; the form of a follows from
+// the ISA, see transformed.
 type GEMM16 struct {
 	Name       string
 	ISA        ISA
@@ -62,7 +63,7 @@ type GEMM16 struct {
 const winoTmp = 36 * 64
 
 // WinoInput is the record of the transform of a tile, n channels of it: v[f*ldf...][c] for all frequencies f, from stored bytes
-// x[i*ldy+j*ldx+c], or x[i*ldx+c] of a line. It reads and writes whole groups of Lanes channels.
+// x[i*ldy+j*ldx+c], or x[i*ldx+c] of a line. What it writes is a row in the form that its ISA's products take. It reads and writes whole groups of Lanes channels.
 type WinoInput struct {
 	Name  string
 	ISA   ISA
@@ -129,7 +130,7 @@ type winoKernels struct {
 // dimensions too, but perhaps not those of one.
 func (k *winoKernels) complete() bool {
 	portable := k.family[0].ISA == Portable
-	return k.filter != nil && (portable || k.filter.ISA != Portable && k.input.ISA != Portable && k.output.ISA != Portable)
+	return k.filter != nil && k.input != nil && (portable || k.filter.ISA != Portable && k.input.ISA != Portable && k.output.ISA != Portable)
 }
 
 // chooseWinograd returns the rows for a form and n output channels.
@@ -149,7 +150,7 @@ func chooseWinograd(available ISA, form *winoForm, n int) winoKernels {
 	}
 	slices.SortFunc(k.family, func(a, b *GEMM16) int { return cmp.Compare(b.MR, a.MR) })
 	for i := range winoInputs {
-		if r := &winoInputs[i]; r.Form == form && r.ISA&^available == 0 && (k.input == nil || r.Rate > k.input.Rate) {
+		if r := &winoInputs[i]; r.Form == form && r.ISA&^available == 0 && r.ISA.transformed() == best.ISA.transformed() && (k.input == nil || r.Rate > k.input.Rate) {
 			k.input = r
 		}
 	}
@@ -172,10 +173,10 @@ func (k *winoKernels) split(rows int) (next []uint8, cost float64) {
 	next, costs := make([]uint8, rows+1), make([]float64, rows+1)
 	for i := 1; i <= rows; i++ {
 		for j, g := range k.family {
-			if g.MR > i {
+			if g.MR > i && j < len(k.family)-1 {
 				continue
 			}
-			if c := costs[i-g.MR] + float64(g.MR)/float64(g.Rate); costs[i] == 0 || c < costs[i] {
+			if c := costs[max(i-g.MR, 0)] + float64(g.MR)/float64(g.Rate); costs[i] == 0 || c < costs[i] {
 				costs[i], next[i] = c, uint8(j)
 			}
 		}
@@ -277,12 +278,7 @@ const minWinoGain = 1.05
 // do is left out.
 func winoGain(c *ConvI8, available ISA, form *winoForm, safe bool) float64 {
 	d := chooseGEMM(available, safe, c.Out.C)
-	rows, cost := c.Out.H*c.Out.W, 0.0
-	for _, k := range d { // as convI8.product takes them
-		cost += float64(rows/k.MR*k.MR) / float64(k.Rate)
-		rows %= k.MR
-	}
-	direct := cost * float64(form.taps*c.In.C) * float64(ceilDiv(c.Out.C, d[0].NR)*d[0].NR)
+	direct := rowCost(d, c.Out.H*c.Out.W) * float64(form.taps*c.In.C) * float64(ceilDiv(c.Out.C, d[0].NR)*d[0].NR)
 	return direct / winoCycles(c, available, form)
 }
 

@@ -15,7 +15,8 @@ func checkGEMM16(t testing.TB, g *GEMM16, k int, fill func() (a, b int16)) {
 	t.Helper()
 	k = ceilDiv(k, g.KR) * g.KR
 	lda := 2*k + 6
-	a, ga := guardedOf[int16]((g.MR-1)*lda/2 + k)
+	layout := g.ISA.transformed()
+	a, ga := guardedOf[int16](layout.index(g.MR-1, k-1, lda/2) + 1)
 	b, gb := guardedOf[int16](k * g.NR)
 	c, gc := guardedOf[int32](g.MR * g.NR)
 	for i := range a {
@@ -29,7 +30,7 @@ func checkGEMM16(t testing.TB, g *GEMM16, k int, fill func() (a, b int16)) {
 		for j := range g.NR {
 			var want int32
 			for x := range k {
-				want += int32(a[i*lda/2+x]) * int32(b[(x/g.KR*g.NR+j)*g.KR+x%g.KR])
+				want += int32(a[layout.index(i, x, lda/2)]) * int32(b[(x/g.KR*g.NR+j)*g.KR+x%g.KR])
 			}
 			if c[i*g.NR+j] != want {
 				t.Fatalf("%s, k %d: c[%d][%d] = %d, want %d", g.Name, k, i, j, c[i*g.NR+j], want)
@@ -193,7 +194,8 @@ func TestWinoInput(t *testing.T) {
 				rows = 1
 			}
 			for c := 1; c <= 70; c++ {
-				full := ceilDiv(c, in.Lanes) * in.Lanes
+				layout := in.ISA.transformed()
+				full := layout.index(0, ceilDiv(c, in.Lanes)*in.Lanes-1, 0) + 1
 				ldx := c + r.IntN(3)
 				ldy := n*ldx + r.IntN(3)
 				ldf := 2*full + 2*r.IntN(40)
@@ -211,7 +213,7 @@ func TestWinoInput(t *testing.T) {
 				for ch := range c {
 					want := flat(apply(in.Form, bt, func(i, j int) int32 { return int32(x[i*ldy+j*ldx+ch]) }))
 					for f := range want {
-						if got := int32(v[f*ldf/2+ch]); got != want[f] {
+						if got := int32(v[f*ldf/2+layout.index(0, ch, 0)]); got != want[f] {
 							t.Fatalf("%d channels: v[%d][%d] = %d, want %d", c, f, ch, got, want[f])
 						}
 					}

@@ -37,8 +37,9 @@ func (g *winoI8) plan(l2 int) {
 		pixels, perRow, inputs = g.form.m, 1, g.form.n
 	}
 	b.row = min(g.tw, b.tiles, max(accumBytes*2/(4*g.nr*pixels), 1))
-	b.ldv = winoStride(2 * g.ldv * b.tiles)
-	b.ldm = winoStride(4 * g.nr * b.tiles)
+	rows := ceilDiv(b.tiles, g.rows()) * g.rows() // of a product
+	b.ldv = winoStride(2 * g.ldv * rows)
+	b.ldm = winoStride(4 * g.nr * rows)
 	b.ldy = winoStride(4 * g.nr * perRow * b.row)
 	b.vBytes = freqs * b.ldv
 
@@ -61,6 +62,9 @@ func (g *winoI8) plan(l2 int) {
 
 	g.next, _ = g.split(b.tiles)
 }
+
+// rows is how many tiles lie side by side in the transformed input.
+func (g *winoI8) rows() int { return g.family[0].ISA.transformed().Rows() }
 
 // runTiles computes tiles lo..hi-1 of all channels.
 func (g *winoI8) runTiles(io *IO, lo, hi int, tmp []byte) {
@@ -106,7 +110,7 @@ func (g *winoI8) runPanels(io *IO, lo, hi int, tmp []byte) {
 
 // inputTile transforms input tile t into place i of a block.
 func (g *winoI8) inputTile(io *IO, v *int16, t, i int, tmp []byte) {
-	v = (*int16)(unsafe.Add(unsafe.Pointer(v), i*2*g.ldv))
+	v = (*int16)(unsafe.Add(unsafe.Pointer(v), 2*g.family[0].ISA.transformed().index(i, 0, g.ldv)))
 	if g.form.line != nil {
 		g.inputLine(io, v, t, tmp)
 		return

@@ -11,6 +11,7 @@ import (
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 
 	rfgaedge "github.com/rfga-edge/rfga-edge"
+	"github.com/rfga-edge/rfga-edge/kernels"
 )
 
 // ABI is the version of the module's interface that this package speaks.
@@ -70,7 +71,7 @@ func Open(ctx context.Context, wasm []byte, c Config) (_ *Plugin, err error) {
 		}
 	}
 	p.module, err = p.runtime.InstantiateModule(ctx, compiled, wazero.NewModuleConfig().
-		WithStartFunctions("_initialize").WithSysWalltime().WithSysNanotime())
+		WithStartFunctions("_initialize").WithSysWalltime().WithSysNanotime().WithEnv(kernels.HostEnv, "wazero"))
 	if err != nil {
 		return nil, err
 	}

@@ -15,6 +15,8 @@ import (
 
 var wasmFiles = []file[*wasm]{
 	gemmWASM(),
+	gemmTurnsWASM(),
+	interleaveWASM(),
 	requantWASM(),
 	depthwiseWASM(),
 	flipWASM(),

@@ -166,3 +166,135 @@ func (b *wasm) reduce(v0, v1, v2, v3, s, t w) {
 	halves(t)
 	b.line("V128Const $-1, $0; V128Bitselect")
 }
+
+// turnRows is how many rows S16x3 has side by side. wazero, a compiler that works instruction by instruction, checks every
+// address against the memory's size, unless it has checked one with the same base and a larger offset: rows of the
+// activations that lie together need one check, and integers of 16 bits no widening between the loads and the products.
+const turnRows = 3
+
+// gemmTurns multiplies rows in turn, 16-bit integers [k/8][3][8] as interleaveWASM writes them, with weights of o.
+func (b *wasm) gemmTurns(mr int, o wasmOperands) {
+	const cols, block = 4, 8 * 2 * turnRows // block: bytes of eight terms of the rows
+	c, a, lda, panel, k := b.arg("c", 0), b.arg("a", 1), b.arg("lda", 2), b.arg("b", 3), b.arg("k", 4)
+	blocks, half, x, weights, end := r(5), r(6), r(7), r(8), r(9)
+	acc := func(i, j int) w { return w(cols*i + j) }
+	u, v := []w{12, 13, 14}, w(15)
+
+	b.linef("Get %v; I64Const $%d; I64Mul; Set %v", lda, turnRows, lda)
+	b.linef("Get %v; I64Const $%d; I64Mul; Get %v; I64Add; Set %v", k, 2*turnRows, a, end)
+	if mr > turnRows {
+		b.linef("I64Const $%d; Set %v", mr/turnRows, blocks)
+		b.open("Loop")
+	}
+	b.linef("I64Const $2; Set %v", half)
+	b.open("Loop")
+	for i := range turnRows * cols {
+		b.zero(w(i))
+	}
+	b.linef("Get %v; Set %v; Get %v; Set %v", panel, weights, a, x)
+	// Groups of eight terms: so many at a time, then what is left by fewer. A first load, whose value is dropped, has the largest
+	// offset of all that follow; the activations of four groups are loaded together and wait on the stack.
+	for _, n := range []int{8, 4, 1} {
+		more := func() {
+			b.linef("Get %v; I64Const $%d; I64Add; Get %v; I64LeU", x, block*n, end)
+		}
+		more()
+		b.open("If")
+		b.open("Loop")
+		for first := 0; first < n; first += 4 {
+			together := min(4, n-first)
+			b.linef("Get %v; I32WrapI64; Set PC_B; Get PC_B; V128Load $%d; Drop", x, block*(first+together)-16)
+			for i := together*turnRows - 1; i >= 0; i-- {
+				b.linef("Get PC_B; V128Load $%d", block*first+16*i)
+			}
+			b.linef("Get %v; I32WrapI64; Set PC_B; Get PC_B; V128Load $%d; Drop", weights, 64*o.weight*(first+together)-16)
+			for g := range together {
+				for i := range turnRows {
+					b.linef("Set %v", u[i])
+				}
+				o.columns(b, 64*o.weight*(first+g), v, func(j int) {
+					for i := range turnRows {
+						b.linef("Get %v; Get %v; Get %v; I32x4DotI16x8S; I32x4Add; Set %v", acc(i, j), u[i], v, acc(i, j))
+					}
+				})
+			}
+		}
+		b.add(weights, 64*o.weight*n)
+		b.add(x, block*n)
+		more()
+		b.line("BrIf $0")
+		b.end()
+		b.end()
+	}
+	for i := range turnRows {
+		b.linef("Get %v; I64Const $%d; I64Add; I32WrapI64", c, 32*i)
+		b.reduce(acc(i, 0), acc(i, 1), acc(i, 2), acc(i, 3), 12, 13)
+		b.line("V128Store $0")
+	}
+	b.add(panel, 8*cols*o.weight)
+	b.add(c, 16)
+	b.again(half, 1)
+	if mr > turnRows {
+		b.add(panel, -16*cols*o.weight)
+		b.add(c, 32*turnRows-32)
+		b.addTo(a, lda)
+		b.addTo(end, lda)
+		b.again(blocks, 1)
+	}
+}
+
+func gemmTurnsWASM() file[*wasm] {
+	const nr, kr = 8, 8
+	f := file[*wasm]{name: "s16x3_gemm_12x8c8_simd128x3"}
+	for _, o := range []struct {
+		name, weights, sig string
+		wasmOperands
+	}{{"S16x3S8", "bytes", gemmSig, wasmBytes}, {"S16S16", "16-bit integers", gemm16Sig, wasmWords}} {
+		for _, mr := range []int{12, turnRows} {
+			name := fmt.Sprintf("%sGemm%dx%dc%dSIMD128x3", o.name, mr, nr, kr)
+			f.funcs = append(f.funcs, function[*wasm]{name: name, sig: o.sig, doc: []string{
+				fmt.Sprintf("%s is a %dx%d tile: for i < %d, j < %d:", name, mr, nr, mr, nr),
+				"",
+				fmt.Sprintf("\tc[%d*i+j] = sum over t < k of a[i/3*3*lda...][24*(t/8)+8*(i%%3)+t%%8] * int32(b[%d*(t/%d)+%d*j+t%%%d])", nr, nr*kr, kr, kr, kr),
+				"",
+				"a is 16-bit integers, three rows in turn, b is " + o.weights + "; lda is in bytes; k is a multiple of 8 and at least 8. Sums wrap.",
+			}, emit: func(b *wasm) { b.gemmTurns(mr, o.wasmOperands) }})
+		}
+	}
+	return f
+}
+
+// interleaveWASM brings stored bytes into the order of gemmTurns. It takes sixteen terms at a time; where eight were left, what is
+// written too much belongs to the next rows.
+func interleaveWASM() file[*wasm] {
+	const name = "U8S16x3InterleaveSIMD128x3"
+	return file[*wasm]{name: "u8s16x3_interleave_simd128x3", funcs: []function[*wasm]{{name: name, sig: "dst *uint16, src *byte, lda int, k int, n int",
+		doc: []string{name + " is, for g < n, t < k, i < 3:", "", "\tdst[3*k*g + 24*(t/8) + 8*i + t%8] = src[lda*(3*g+i) + t]", "",
+			"k is a multiple of 8. It reads up to 8 bytes behind a row and writes up to 24 elements behind the last one."},
+		emit: func(b *wasm) {
+			dst, src, lda, k, n := b.arg("dst", 0), b.arg("src", 1), b.arg("lda", 2), b.arg("k", 3), b.arg("n", 4)
+			x, to, left, p, size := r(5), r(6), r(7), r(8), r(9)
+			u := w(0)
+			b.linef("Get %v; I64Const $%d; I64Mul; Set %v", k, 2*turnRows, size)
+			b.open("Loop")
+			b.linef("Get %v; Set %v; Get %v; Set %v; Get %v; Set %v", src, x, dst, to, k, left)
+			b.open("Loop")
+			b.linef("Get %v; Set %v", x, p)
+			for i := range turnRows {
+				b.push16(p, 0)
+				b.linef("Set %v", u)
+				for j, half := range []string{"Low", "High"} {
+					b.linef("Get %v; I64Const $%d; I64Add; I32WrapI64; Get %v; I16x8Extend%sI8x16U; V128Store $0", to, 16*i+48*j, u, half)
+				}
+				if i < turnRows-1 {
+					b.addTo(p, lda)
+				}
+			}
+			b.add(x, 16)
+			b.add(to, 96)
+			b.again(left, 16)
+			b.linef("Get %v; Get %v; I64Const $%d; I64Mul; I64Add; Set %v", src, lda, turnRows, src)
+			b.addTo(dst, size)
+			b.again(n, 1)
+		}}}}
+}

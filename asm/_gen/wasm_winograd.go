@@ -154,13 +154,16 @@ func (b *wasm) rowOf(p r, n int) {
 
 func winoInputWASM() file[*wasm] {
 	f := file[*wasm]{name: "u8s16_winoinput_simd128"}
-	for _, form := range wasmWinos {
+	emit := func(form wasmWino, turns int) function[*wasm] {
 		n := form.n
-		name := fmt.Sprintf("U8S16WinoInput%dSIMD128", form.m)
-		f.funcs = append(f.funcs, function[*wasm]{name: name, sig: winoInputSig, doc: []string{
+		name, to := fmt.Sprintf("U8S16WinoInput%dSIMD128", form.m), "c"
+		if turns > 1 {
+			name, to = fmt.Sprintf("%sx%d", name, turns), fmt.Sprintf("%d*(c/8)+c%%8", 8*turns)
+		}
+		return function[*wasm]{name: name, sig: winoInputSig, doc: []string{
 			fmt.Sprintf("%s transforms a tile of %dx%d pixels: for c < n rounded up to 8:", name, n, n),
 			"",
-			fmt.Sprintf("\tv[f*ldf...][c] = (B^T x B)[f/%d][f%%%d], x[i][j] being x[i*ldy+j*ldx+c]", n, n),
+			fmt.Sprintf("\tv[f*ldf...][%s] = (B^T x B)[f/%d][f%%%d], x[i][j] being x[i*ldy+j*ldx+c]", to, n, n),
 			"",
 			fmt.Sprintf("ldf is in bytes. tmp is %d bytes of scratch. It reads up to 15 bytes behind channel n-1.", n*n*16),
 		}, emit: func(b *wasm) {
@@ -186,9 +189,12 @@ func winoInputWASM() file[*wasm] {
 				b.addTo(to, ldf)
 			}, func() { b.add(p, 16*n) })
 			b.add(x, 8)
-			b.add(dst, 16)
+			b.add(dst, 16*turns)
 			b.again(count, 8)
-		}})
+		}}
+	}
+	for _, form := range wasmWinos {
+		f.funcs = append(f.funcs, emit(form, 1), emit(form, turnRows))
 	}
 	return f
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 
 	extism "github.com/extism/go-sdk"
+	"github.com/tetratelabs/wazero"
 )
 
 func main() {
@@ -21,7 +22,10 @@ func main() {
 		Wasm:   []extism.Wasm{extism.WasmFile{Path: os.Args[1]}},
 		Config: map[string]string{"topk": "1", "options": "multi=0"},
 	}
-	plugin, err := extism.NewPlugin(ctx, manifest, extism.PluginConfig{EnableWasi: true}, nil)
+	// This SDK runs modules by wazero, whose kernels the module takes when it is told so.
+	config := extism.PluginConfig{EnableWasi: true,
+		ModuleConfig: wazero.NewModuleConfig().WithSysWalltime().WithSysNanotime().WithEnv("RFGA_WASM_HOST", "wazero")}
+	plugin, err := extism.NewPlugin(ctx, manifest, config, nil)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(3)
