@@ -129,6 +129,75 @@ func S8S16DepthwiseAdd16c1SIMD128(dst *byte, ldd int, a *byte, step int, pixels 
 //go:noescape
 func U8S8FlipSIMD128(dst *byte, src *byte, n int)
 
+// U8S32SumSIMD128 is, for j < n:
+//
+//	dst[j] = sum over i < h, k < w of int32(a[ldh*i+ldw*k+j])
+//
+// Place i, k of the window is at ldh*i + ldw*k. It reads up to 64 bytes behind channel n-1 and writes up to 63 elements behind dst[n-1].
+//
+//go:noescape
+func U8S32SumSIMD128(dst *int32, a *byte, ldh int, h int, ldw int, w int, n int)
+
+// U8MaxSIMD128 is, for j < n:
+//
+//	dst[j] = max over i < h, k < w of a[ldh*i+ldw*k+j]
+//
+// Place i, k of the window is at ldh*i + ldw*k. It reads up to 64 bytes behind channel n-1 and writes n bytes.
+//
+//go:noescape
+func U8MaxSIMD128(dst *byte, a *byte, ldh int, h int, ldw int, w int, n int)
+
+// U8RescaleSIMD128 is, for i < n:
+//
+//	v := float32(int32(a[i])+p.AOff) * p.AMult
+//	dst[i] = byte(p.RZero + rne(clamp(v, p.RLo, p.RHi)))
+//
+// It reads up to 64 bytes behind each operand and writes n bytes. dst may be an operand of bytes.
+//
+//go:noescape
+func U8RescaleSIMD128(dst *byte, a *byte, n int, p *Requant)
+
+// S32U8RescaleSIMD128 is, for i < n:
+//
+//	v := float32(a[i]+p.AOff) * p.AMult
+//	dst[i] = byte(p.RZero + rne(clamp(v, p.RLo, p.RHi)))
+//
+// It reads up to 64 bytes behind each operand and writes n bytes. dst may be an operand of bytes.
+//
+//go:noescape
+func S32U8RescaleSIMD128(dst *byte, a *int32, n int, p *Requant)
+
+// U8AddSIMD128 is, for i < n:
+//
+//	v := float32(int32(a[i])+p.AOff)*p.AMult + float32(int32(b[i])-p.BZero)*p.BMult
+//	dst[i] = byte(p.RZero + rne(clamp(v, p.RLo, p.RHi)))
+//
+// It reads up to 64 bytes behind each operand and writes n bytes. dst may be an operand of bytes.
+//
+//go:noescape
+func U8AddSIMD128(dst *byte, a *byte, b *byte, n int, p *Requant)
+
+// U8MulSIMD128 is, for i < n:
+//
+//	v := float32((int32(a[i])+p.AOff)*(int32(b[i])-p.BZero)) * p.AMult
+//	dst[i] = byte(p.RZero + rne(clamp(v, p.RLo, p.RHi)))
+//
+// It reads up to 64 bytes behind each operand and writes n bytes. dst may be an operand of bytes.
+//
+//go:noescape
+func U8MulSIMD128(dst *byte, a *byte, b *byte, n int, p *Requant)
+
+// U8S16AttendSIMD128 is, for i < pixels, j < n:
+//
+//	factor := p.A + (p.B*(gh[j]+int32(gw[n*i+j]))+p.Round)>>14
+//	v := float32((int32(a[n*i+j])-p.Zero)*factor) * p.Mult
+//	dst[n*i+j] = byte(p.ZeroOut + rne(clamp(v, p.Lo, p.Hi)))
+//
+// It reads up to 64 bytes behind each operand and writes n bytes a pixel.
+//
+//go:noescape
+func U8S16AttendSIMD128(dst *byte, a *byte, gh *int32, gw *int16, pixels int, n int, p *Attention)
+
 // S16S16Gemm12x8c8SIMD128 is a 12x8 tile: for i < 12, j < 8:
 //
 //	c[8*i+j] = sum over t < k of int16 a[i*lda...][t] * int32(b[64*(t/8)+8*j+t%8])

@@ -19,7 +19,7 @@ var wasmVector = map[string]string{
 	"I64x2Shl": "", "I64x2ShrU": "", "I32x4DotI16x8S": "",
 	"V128And": "", "V128Or": "", "V128Xor": "", "I16x8Q15MulrSatS": "", "I32x4GtS": "", "F32x4Splat": "", "F32x4Div": "",
 	"F32x4ConvertI32x4S": "", "F32x4Add": "", "F32x4Mul": "", "F32x4Pmin": "", "F32x4Pmax": "",
-	"I16x8NarrowI32x4S": "", "I8x16NarrowI16x8U": "",
+	"I16x8NarrowI32x4S": "", "I8x16NarrowI16x8U": "", "I8x16MaxU": "",
 	"F64x2ConvertLowI32x4S": "", "F64x2Add": "", "F64x2Mul": "", "F32x4DemoteF64x2Zero": "",
 }
 
