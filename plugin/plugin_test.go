@@ -66,7 +66,7 @@ func TestSameAsNative(t *testing.T) {
 	}
 	var want rfgaedge.Record
 	native.Fill(&want, "", &r, 0)
-	want.Micros, want.ISA = got.Micros, "simd128"
+	want.Micros, want.ISA = got.Micros, kernels.SIMD128x3.String()
 	if !reflect.DeepEqual(got, &want) {
 		t.Errorf("module: %s\nnative: %s", got.AppendJSON(nil), want.AppendJSON(nil))
 	}
@@ -139,8 +139,8 @@ func rawHost(t *testing.T, wasm []byte, features api.CoreFeatures) raw {
 	return raw{t, mod}
 }
 
-// wasiStub answers the calls that a Go program cannot do without: clocks tick, random bytes are all 1, lists are empty, and
-// everything else is error 8, bad file descriptor.
+// wasiStub answers the calls that a Go program cannot do without: clocks tick, random bytes are all 1, lists are empty, whatever
+// is waited for is there, and everything else is error 8, bad file descriptor.
 func wasiStub(name string) api.GoModuleFunction {
 	ticks := uint64(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).UnixNano())
 	return api.GoModuleFunc(func(_ context.Context, m api.Module, stack []uint64) {
@@ -154,6 +154,13 @@ func wasiStub(name string) api.GoModuleFunction {
 			for i := range uint32(stack[1]) {
 				mem.WriteByte(uint32(stack[0])+i, 1)
 			}
+		case "poll_oneoff":
+			for i := range uint32(stack[2]) {
+				userdata, _ := mem.ReadUint64Le(uint32(stack[0]) + 48*i)
+				mem.WriteUint64Le(uint32(stack[1])+32*i, userdata)
+				mem.WriteUint64Le(uint32(stack[1])+32*i+8, 0) // no error, a clock
+			}
+			mem.WriteUint32Le(uint32(stack[3]), uint32(stack[2]))
 		case "args_sizes_get", "environ_sizes_get":
 			mem.WriteUint32Le(uint32(stack[0]), 0)
 			mem.WriteUint32Le(uint32(stack[1]), 0)
