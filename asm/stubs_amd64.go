@@ -57,7 +57,17 @@ func U8S8Gemm1x32c4AVX512VNNI(c *int32, a *byte, lda int, b *int8, k int)
 // a is unsigned bytes; k is a multiple of 4 and at least 4.
 //
 //go:noescape
-func U8S8GemmRequant14x32c4AVX512VNNI(dst *byte, ldd int, a *byte, lda int, b *int8, k int, bias *int32, mult *float32, p *Requant)
+func U8S8GemmRequant14x32c4AVX512VNNI(dst *byte, ldd int, a *byte, lda int, b *int8, k int, bias *int32, mult *float32, res *byte, ldr int, p *Requant)
+
+// U8S8GemmRequantAdd14x32c4AVX512VNNI is a 14x32 tile: for i < 14, j < 32:
+//
+//	sum := bias[j] + sum over t < k of a[i*lda...][t] * int32(b[128*(t/4)+4*j+t%4])
+//	dst[i*ldd+j] = what p makes of sum, mult[j] and res[i*ldr+j], as Requant has it
+//
+// a is unsigned bytes; k is a multiple of 4 and at least 4.
+//
+//go:noescape
+func U8S8GemmRequantAdd14x32c4AVX512VNNI(dst *byte, ldd int, a *byte, lda int, b *int8, k int, bias *int32, mult *float32, res *byte, ldr int, p *Requant)
 
 // S16S8Gemm6x16c2AVX2 is a 6x16 tile: for i < 6, j < 16:
 //

@@ -134,19 +134,19 @@ func (b *benches) gemm(s BenchShape) {
 
 // gemmRequant measures the products of whole tiles together with their rounding.
 func (b *benches) gemmRequant(s BenchShape) {
-	p, chosen := benchRequant(), chooseGEMMRequant(chooseGEMM(features, true, s.N))
+	p, family := benchRequant(), chooseGEMM(features, true, s.N)
 	for i := range gemmRequants {
 		g := &gemmRequants[i]
 		if g.ISA&^features != 0 || s.M < g.MR {
 			continue
 		}
 		k, full := ceilDiv(s.K, g.KR)*g.KR, ceilDiv(s.N, g.NR)*g.NR
-		a, w, dst := filled[byte](s.M*k), filled[int8](full*k), aligned[byte](g.MR*g.NR)
+		a, w, dst, res := filled[byte](s.M*k), filled[int8](full*k), aligned[byte](g.MR*g.NR), filled[byte](g.MR*g.NR)
 		bias, mult := filled[int32](full), filled[float32](full)
 		rows, run := tiles(s, g.MR, g.NR, k, func(row, panel int) {
-			g.Fn(&dst[0], g.NR, &a[row*k], k, &w[panel*g.NR*k], k, &bias[panel*g.NR], &mult[panel*g.NR], p)
+			g.Fn(&dst[0], g.NR, &a[row*k], k, &w[panel*g.NR*k], k, &bias[panel*g.NR], &mult[panel*g.NR], &res[0], g.NR, p)
 		})
-		b.add(g.Name, g.ISA, g == chosen, rows*s.K*s.N, 0, run)
+		b.add(g.Name, g.ISA, g == chooseGEMMRequant(family, g.Residual), rows*s.K*s.N, 0, run)
 	}
 }
 

@@ -42,7 +42,7 @@ type convI8 struct {
 
 	family  []*GEMM // largest tile first
 	requant *Requantizer
-	rounds  *GEMMRequant // for whole tiles without a residual, or nil
+	rounds  *GEMMRequant // for whole tiles, or nil
 	widen   *Widener     // for kernels with 16-bit operands, else nil
 	inTurn  *Interleaver // for those with three rows in turn, else nil
 	flip    *Flipper     // for kernels that read values, else nil
@@ -95,8 +95,8 @@ func newConvI8(c *ConvI8, available ISA, l2 int, raw bool) (*convI8, error) {
 	}
 	g.choose(c, available, proved.pairSafe)
 	g.requant = chooseRequantizer(available, g.residual)
-	if !g.raw && !g.residual {
-		g.rounds = chooseGEMMRequant(g.family)
+	if !g.raw {
+		g.rounds = chooseGEMMRequant(g.family, g.residual)
 	}
 	if err := g.pack(c, proved, mult); err != nil {
 		return nil, err

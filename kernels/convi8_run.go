@@ -155,19 +155,19 @@ func (g *convI8) panel(io *IO, tmp []byte, a *byte, r0, r1, p, ch, n int) {
 			from = (r-r0)/g.out.W*g.block.pitch + ox*lda
 		}
 		first := (*byte)(unsafe.Add(unsafe.Pointer(a), from))
+		var res *byte
+		if g.residual {
+			res = at(io.In[1], r*oc+ch)
+		}
 		if f := g.rounds; f != nil && n == f.NR && rows >= f.MR {
 			rows = f.MR
-			f.Fn(at(io.Out[0], r*oc+ch), oc, first, lda, b, g.kPad, bias, mult, g.params)
+			f.Fn(at(io.Out[0], r*oc+ch), oc, first, lda, b, g.kPad, bias, mult, res, oc, g.params)
 			continue
 		}
 		g.product(acc, first, lda, b, rows)
 		if g.raw {
 			g.storeRaw(view[int32](io.Out[0])[r*oc+ch:], acc, bias, rows, n)
 			continue
-		}
-		var res *byte
-		if g.residual {
-			res = at(io.In[1], r*oc+ch)
 		}
 		g.requant.Fn(at(io.Out[0], r*oc+ch), oc, acc, main.NR, rows, n, bias, mult, res, oc, g.params)
 	}

@@ -26,13 +26,15 @@ func (s stopwatch) report(b *testing.B) {
 
 // BenchmarkEpilogueI8 times 1x1 layers of growing depth whose kernel rounds its sums in registers, and in a pass of its own.
 func BenchmarkEpilogueI8(b *testing.B) {
-	for _, k := range []int{64, 128, 256, 512, 1024} {
-		cc := convCase{in: Shape{14, 14, k}, o: 256, groups: 1, win: win(1, 1, 1)}
-		c, x, _ := cc.build(rand.New(rand.NewPCG(1, 1)))
-		c.Residual = nil
-		b.Run(fmt.Sprint(k), func(b *testing.B) {
-			s, io := stopwatch{}, &IO{In: [][]byte{stored(x)}, Out: [][]byte{aligned[byte](c.Out.Len())}}
-			io.In[0] = append(io.In[0], make([]byte, Slack)...)
+	for i := range 10 {
+		k, residual := []int{64, 128, 256, 512, 1024}[i/2], i%2 > 0
+		cc := convCase{in: Shape{14, 14, k}, o: 256, groups: 1, win: win(1, 1, 1), residual: residual}
+		c, x, res := cc.build(rand.New(rand.NewPCG(1, 1)))
+		b.Run(fmt.Sprintf("%d/residual=%t", k, residual), func(b *testing.B) {
+			s, io := stopwatch{}, &IO{In: [][]byte{stored(x), stored(res)}, Out: [][]byte{aligned[byte](c.Out.Len())}}
+			for i := range io.In {
+				io.In[i] = append(io.In[i], make([]byte, Slack)...)
+			}
 			for b.Loop() {
 				for _, name := range []string{"registers", "pass"} {
 					g, err := newConvI8(c, features, cacheL2(), false)

@@ -12,14 +12,18 @@ import (
 func checkGEMMRequant(t testing.TB, g *GEMMRequant, r *rand.Rand, k int) {
 	t.Helper()
 	k = ceilDiv(k, g.KR) * g.KR
-	lda, ldd := k+r.IntN(9), g.NR+r.IntN(9)
+	lda, ldd, ldr := k+r.IntN(9), g.NR+r.IntN(9), g.NR+r.IntN(9)
 	dst, gd := guardedOf[byte]((g.MR-1)*ldd + g.NR)
 	a, ga := guardedOf[byte]((g.MR-1)*lda + k)
 	b, gb := guardedOf[int8](k * g.NR)
 	bias, gs := guardedOf[int32](g.NR)
 	mult, gm := guardedOf[float32](g.NR)
+	other, gr := guardedOf[byte]((g.MR-1)*ldr + g.NR)
 	for i := range dst {
 		dst[i] = 0xA5
+	}
+	for i := range other {
+		other[i] = byte(r.Uint32())
 	}
 	for i := range a {
 		a[i] = byte(r.Uint32())
@@ -42,11 +46,25 @@ func checkGEMMRequant(t testing.TB, g *GEMMRequant, r *rand.Rand, k int) {
 	if r.IntN(2) == 0 {
 		q.Lo, q.Hi = -r.Int32N(128), r.Int32N(128)
 	}
-	p, _, err := q.prepare(g.NR, nil)
+	var res *Residual
+	if g.Residual {
+		res = &Residual{ZeroA: r.Int32N(256) - 128, ZeroB: r.Int32N(256) - 128, MultA: r.Float32() + 0.01, MultB: r.Float32()*3 + 0.01,
+			Zero: r.Int32N(256) - 128, Lo: -128, Hi: 127}
+		if r.IntN(2) == 0 {
+			res.Lo, res.Hi = -r.Int32N(128), r.Int32N(128)
+		}
+		switch r.IntN(8) {
+		case 0:
+			res.MultA, res.MultB = 0.5, 0.25 // ties
+		case 1:
+			res.MultA, res.MultB = maxResidualMult, maxResidualMult
+		}
+	}
+	p, _, err := q.prepare(g.NR, res)
 	if err != nil {
 		t.Fatal(err)
 	}
-	g.Fn(&dst[0], ldd, &a[0], lda, &b[0], k, &bias[0], &mult[0], p)
+	g.Fn(&dst[0], ldd, &a[0], lda, &b[0], k, &bias[0], &mult[0], &other[0], ldr, p)
 	for i := range g.MR {
 		for j := range min(ldd, len(dst)-i*ldd) {
 			if j >= g.NR {
@@ -59,12 +77,18 @@ func checkGEMMRequant(t testing.TB, g *GEMMRequant, r *rand.Rand, k int) {
 			for s := range k {
 				sum += int32(a[i*lda+s]) * int32(b[(s/g.KR*g.NR+j)*g.KR+s%g.KR])
 			}
-			if want := naiveRequant(float32(float32(sum)*mult[j]), q.Zero, q.Lo, q.Hi); int32(dst[i*ldd+j])-128 != want {
-				t.Fatalf("%s, k %d: row %d, column %d, sum %d, mult %g: %d, want %d", g.Name, k, i, j, sum, mult[j], int32(dst[i*ldd+j])-128, want)
+			want := naiveRequant(float32(float32(sum)*mult[j]), q.Zero, q.Lo, q.Hi)
+			if res != nil {
+				x := float32(float32(want-res.ZeroA) * res.MultA)
+				y := float32(float32(int32(other[i*ldr+j])-128-res.ZeroB) * res.MultB)
+				want = naiveRequant(float32(x+y), res.Zero, res.Lo, res.Hi)
+			}
+			if got := int32(dst[i*ldd+j]) - 128; got != want {
+				t.Fatalf("%s, k %d: row %d, column %d, sum %d, mult %g: %d, want %d", g.Name, k, i, j, sum, mult[j], got, want)
 			}
 		}
 	}
-	for _, g := range []guarded{gd, ga, gb, gs, gm} {
+	for _, g := range []guarded{gd, ga, gb, gs, gm, gr} {
 		g.check(t)
 	}
 }
@@ -73,7 +97,11 @@ func TestGEMMRequant(t *testing.T) {
 	for i := range gemmRequants {
 		g := &gemmRequants[i]
 		t.Run(g.Name, func(t *testing.T) {
-			if stem := fmt.Sprintf("u8s8_gemmrequant_%dx%dc%d_", g.MR, g.NR, g.KR); !strings.HasPrefix(g.Name, stem) {
+			op := "gemmrequant"
+			if g.Residual {
+				op = "gemmrequantadd"
+			}
+			if stem := fmt.Sprintf("u8s8_%s_%dx%dc%d_", op, g.MR, g.NR, g.KR); !strings.HasPrefix(g.Name, stem) {
 				t.Errorf("name does not start with %s", stem)
 			}
 			runnable(t, g.Name, g.ISA)
@@ -100,17 +128,18 @@ func FuzzGEMMRequant(f *testing.F) {
 
 // A convolution of whole panels and tiles gives the bits that its products and a pass over them give.
 func TestConvRoundsInTiles(t *testing.T) {
-	if chooseGEMMRequant(chooseGEMM(features, true, 64)) == nil {
+	if chooseGEMMRequant(chooseGEMM(features, true, 64), false) == nil {
 		t.Skip("no such kernel on this CPU")
 	}
 	for _, cc := range []convCase{
 		{name: "rows left over", in: Shape{7, 7, 64}, o: 96, groups: 1, win: win(1, 1, 1)},
+		{name: "rows left over, residual", in: Shape{7, 7, 64}, o: 96, groups: 1, win: win(1, 1, 1), residual: true},
 		{name: "columns left over", in: Shape{14, 14, 36}, o: 70, groups: 1, win: win(3, 1, 1, 1)},
+		{name: "columns left over, residual", in: Shape{14, 14, 36}, o: 70, groups: 1, win: win(3, 1, 1, 1), residual: true},
 		{name: "slab", in: Shape{32, 34, 3}, o: 32, groups: 1, win: win(3, 2, 1, 1)},
 		{name: "groups", in: Shape{9, 15, 64}, o: 64, groups: 2, win: win(3, 1, 1, 1)},
 	} {
-		c, x, _ := cc.build(rand.New(rand.NewPCG(3, 3)))
-		c.Residual = nil
+		c, x, res := cc.build(rand.New(rand.NewPCG(3, 3)))
 		var outs [2][]byte
 		used := 0
 		for i := range outs {
@@ -123,7 +152,7 @@ func TestConvRoundsInTiles(t *testing.T) {
 			} else if g.rounds != nil {
 				used++
 			}
-			outs[i] = opRun(t, g.prepared(), [][]byte{stored(x)}, c.Out.Len())[0]
+			outs[i] = opRun(t, g.prepared(), [][]byte{stored(x), stored(res)}, c.Out.Len())[0]
 		}
 		if used == 0 {
 			t.Errorf("%s: not used", cc.name)

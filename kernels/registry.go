@@ -78,13 +78,14 @@ type Requantizer struct {
 	Fn       func(dst *byte, ldd int, c *int32, ldc, rows, n int, bias *int32, mult *float32, res *byte, ldr int, p *asm.Requant)
 }
 
-// GEMMRequant is the record of a GEMM's tile that rounds its sums as a Requantizer without a residual does, before it stores them: MR
-// rows of NR bytes, ldd apart. bias and mult are the panel's.
+// GEMMRequant is the record of a GEMM's tile that rounds its sums as a Requantizer does, before it stores them: MR rows of NR bytes,
+// ldd apart. bias and mult are the panel's. With Residual, res is the other operand's rows, ldr bytes apart; else it is not used.
 type GEMMRequant struct {
 	Name       string
 	ISA        ISA
 	MR, NR, KR int
-	Fn         func(dst *byte, ldd int, a *byte, lda int, b *int8, k int, bias *int32, mult *float32, p *asm.Requant)
+	Residual   bool
+	Fn         func(dst *byte, ldd int, a *byte, lda int, b *int8, k int, bias *int32, mult *float32, res *byte, ldr int, p *asm.Requant)
 }
 
 // Depthwise is the record of a depthwise convolution kernel with its requantization. It computes pixels outputs of n
@@ -239,9 +240,9 @@ func gemmFamily(g *GEMM) []*GEMM {
 }
 
 // chooseGEMMRequant returns the record for the largest tile of a family, nil if there is none.
-func chooseGEMMRequant(family []*GEMM) *GEMMRequant {
+func chooseGEMMRequant(family []*GEMM, residual bool) *GEMMRequant {
 	for i := range gemmRequants {
-		if g, f := &gemmRequants[i], family[0]; g.ISA == f.ISA && g.MR == f.MR && g.NR == f.NR && g.KR == f.KR {
+		if g, f := &gemmRequants[i], family[0]; g.Residual == residual && g.ISA == f.ISA && g.MR == f.MR && g.NR == f.NR && g.KR == f.KR {
 			return g
 		}
 	}

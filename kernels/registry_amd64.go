@@ -43,7 +43,8 @@ var archGEMMs = []GEMM{
 }
 
 var archGEMMRequants = []GEMMRequant{
-	{"u8s8_gemmrequant_14x32c4_avx512vnni", AVX512VNNI, 14, 32, 4, asm.U8S8GemmRequant14x32c4AVX512VNNI},
+	{"u8s8_gemmrequant_14x32c4_avx512vnni", AVX512VNNI, 14, 32, 4, false, asm.U8S8GemmRequant14x32c4AVX512VNNI},
+	{"u8s8_gemmrequantadd_14x32c4_avx512vnni", AVX512VNNI, 14, 32, 4, true, asm.U8S8GemmRequantAdd14x32c4AVX512VNNI},
 }
 
 var archRequantizers = []Requantizer{

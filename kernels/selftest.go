@@ -159,9 +159,20 @@ func selfTestGEMMRequant(g *GEMMRequant) error {
 			bias[j], mult[j] = r.Int32N(1<<20)-1<<19, float32(math.Exp2(r.Float64()*16-20))
 		}
 		q := Requant{Mult: mult[:g.NR], Zero: r.Int32N(256) - 128, Lo: -r.Int32N(129), Hi: r.Int32N(128)}
-		p, _, err := q.prepare(g.NR, nil)
+		var other *Residual
+		requant := requantPortable
+		if g.Residual {
+			other = &Residual{ZeroA: r.Int32N(256) - 128, ZeroB: r.Int32N(256) - 128, MultA: r.Float32() + 0.01, MultB: r.Float32() + 0.01,
+				Zero: r.Int32N(256) - 128, Lo: -r.Int32N(129), Hi: r.Int32N(128)}
+			requant = requantAddPortable
+		}
+		p, _, err := q.prepare(g.NR, other)
 		if err != nil {
 			return err
+		}
+		res := aligned[byte](g.MR * g.NR)
+		for i := range res {
+			res[i] = byte(r.Uint32())
 		}
 		sums, got, want := make([]int32, g.MR*g.NR), make([]byte, g.MR*g.NR), make([]byte, g.MR*g.NR)
 		for i := range sums {
@@ -169,8 +180,8 @@ func selfTestGEMMRequant(g *GEMMRequant) error {
 				sums[i] += int32(a[i/g.NR*k+t]) * int32(b[(t/g.KR*g.NR+i%g.NR)*g.KR+t%g.KR])
 			}
 		}
-		requantPortable(&want[0], g.NR, &sums[0], g.NR, g.MR, g.NR, &bias[0], &mult[0], nil, 0, p)
-		g.Fn(&got[0], g.NR, &a[0], k, &b[0], k, &bias[0], &mult[0], p)
+		requant(&want[0], g.NR, &sums[0], g.NR, g.MR, g.NR, &bias[0], &mult[0], &res[0], g.NR, p)
+		g.Fn(&got[0], g.NR, &a[0], k, &b[0], k, &bias[0], &mult[0], &res[0], g.NR, p)
 		for i, v := range want {
 			if got[i] != v {
 				return fmt.Errorf("depth %d, row %d, column %d: %d, portable Go has %d", k, i/g.NR, i%g.NR, got[i], v)

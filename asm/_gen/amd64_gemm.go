@@ -187,59 +187,92 @@ func (b *builder) sumsVNNI(mr, sets int, start func()) {
 	})
 }
 
-const gemmRequantSig = "dst *byte, ldd int, a *byte, lda int, b *int8, k int, bias *int32, mult *float32, p *Requant"
+const gemmRequantSig = "dst *byte, ldd int, a *byte, lda int, b *int8, k int, bias *int32, mult *float32, res *byte, ldr int, p *Requant"
 
 // gemmRequantVNNI rounds the sums of a whole tile where they are: no store and load of them. After the products four registers are
-// free, enough for the constants of a layer without a residual.
+// free, enough for the constants of a layer without a residual; with one, the last row's sums wait in memory for those of another row
+// to be done.
 func gemmRequantVNNI() asmFile {
 	const mr, nr, kr = 14, 32, 4
-	const name = "U8S8GemmRequant14x32c4AVX512VNNI"
-	return asmFile{name: "u8s8_gemmrequant_14x32c4_avx512vnni", funcs: []asmFunc{{name: name, sig: gemmRequantSig,
-		doc: []string{
-			fmt.Sprintf("%s is a %dx%d tile: for i < %d, j < %d:", name, mr, nr, mr, nr),
-			"",
-			fmt.Sprintf("\tsum := bias[j] + sum over t < k of a[i*lda...][t] * int32(b[%d*(t/%d)+%d*j+t%%%d])", nr*kr, kr, kr, kr),
-			"\tdst[i*ldd+j] = what p makes of sum and mult[j], as Requant has it without a residual",
-			"",
-			"a is unsigned bytes; k is a multiple of 4 and at least 4.",
-		},
-		emit: func(b *builder) {
-			acc := func(i, j int) reg.VecPhysical { return zmm(2*i + j) }
-			b.sumsVNNI(mr, 1, func() {
-				bias := b.arg("bias")
-				for j := range 2 {
-					b.VMOVDQU32(mem(bias, 64*j), acc(0, j))
-				}
-				for i := 2; i < 2*mr; i++ {
-					b.VMOVDQA64(zmm(i%2), zmm(i))
-				}
-			})
-			e := b.epilogue(b.arg("p"), false, zmms[28:])
-			order, word := zmm(31), b.GP64()
-			b.MOVQ(operand.U64(0x0D0905010C080400), word) // 0 4 8 12 1 5 9 13, as pack leaves them
-			b.VMOVQ(word, order.AsX())
-			b.MOVQ(operand.U64(0x0F0B07030E0A0602), word)
-			b.VPINSRQ(imm8(1), word, order.AsX(), order.AsX())
-			b.VPMOVZXBD(order.AsX(), order)
-			dst, ldd, mult := b.arg("dst"), b.arg("ldd"), b.arg("mult")
-			for i := 0; i < mr; i += 2 {
-				for r := range 2 {
+	f := asmFile{name: "u8s8_gemmrequant_14x32c4_avx512vnni"}
+	for _, residual := range []bool{false, true} {
+		name, made := "U8S8GemmRequant14x32c4AVX512VNNI", "what p makes of sum and mult[j], as Requant has it without a residual"
+		if residual {
+			name, made = "U8S8GemmRequantAdd14x32c4AVX512VNNI", "what p makes of sum, mult[j] and res[i*ldr+j], as Requant has it"
+		}
+		f.funcs = append(f.funcs, asmFunc{name: name, sig: gemmRequantSig,
+			doc: []string{
+				fmt.Sprintf("%s is a %dx%d tile: for i < %d, j < %d:", name, mr, nr, mr, nr),
+				"",
+				fmt.Sprintf("\tsum := bias[j] + sum over t < k of a[i*lda...][t] * int32(b[%d*(t/%d)+%d*j+t%%%d])", nr*kr, kr, kr, kr),
+				"\tdst[i*ldd+j] = " + made,
+				"",
+				"a is unsigned bytes; k is a multiple of 4 and at least 4.",
+			},
+			emit: func(b *builder) {
+				acc := func(i, j int) reg.VecPhysical { return zmm(2*i + j) }
+				b.sumsVNNI(mr, 1, func() {
+					bias := b.arg("bias")
 					for j := range 2 {
-						e.round(acc(i+r, j), mem(mult, 64*j), nil, nil)
+						b.VMOVDQU32(mem(bias, 64*j), acc(0, j))
+					}
+					for i := 2; i < 2*mr; i++ {
+						b.VMOVDQA64(zmm(i%2), zmm(i))
+					}
+				})
+				p, t, order, word := b.arg("p"), zmm(30), zmm(31), b.GP64()
+				var e epilogue
+				var last operand.Mem
+				if residual {
+					last = b.AllocLocal(128)
+					for j := range 2 {
+						b.VMOVDQU32(acc(mr-1, j), last.Offset(64*j))
+					}
+					e = b.epilogueInPlace(p, zmms[26:])
+				} else {
+					e = b.epilogue(p, false, zmms[28:])
+				}
+				b.MOVQ(operand.U64(0x0D0905010C080400), word) // 0 4 8 12 1 5 9 13, as pack leaves them
+				b.VMOVQ(word, order.AsX())
+				b.MOVQ(operand.U64(0x0F0B07030E0A0602), word)
+				b.VPINSRQ(imm8(1), word, order.AsX(), order.AsX())
+				b.VPMOVZXBD(order.AsX(), order)
+				dst, mult := rowPair{at: b.arg("dst"), stride: b.arg("ldd")}, b.arg("mult")
+				pairs := []rowPair{dst}
+				var res rowPair
+				if residual {
+					res = rowPair{at: b.arg("res"), stride: b.arg("ldr")}
+					pairs = append(pairs, res)
+				}
+				for i := 0; i < mr; i += 2 {
+					v := []reg.VecPhysical{acc(i, 0), acc(i, 1), acc(i+1, 0), acc(i+1, 1)}
+					if residual && i == mr-2 {
+						v[2], v[3] = acc(0, 0), acc(0, 1)
+						b.VMOVDQU32(last, v[2])
+						b.VMOVDQU32(last.Offset(64), v[3])
+					}
+					for q, v := range v {
+						var other operand.Op
+						if residual {
+							other = res.row(q/2, 16*(q%2))
+						}
+						e.round(v, mem(mult, 64*(q%2)), other, t)
+					}
+					e.pack(v[0], v[1], v[2], v[3])
+					b.VPERMD(v[0], order, v[0])
+					b.VMOVDQU32(v[0].AsY(), dst.row(0, 0))
+					b.VEXTRACTI64X4(imm8(1), v[0], dst.row(1, 0))
+					if i < mr-2 {
+						for _, x := range pairs {
+							b.LEAQ(operand.Mem{Base: x.at, Index: x.stride, Scale: 2}, x.at)
+						}
 					}
 				}
-				v := acc(i, 0)
-				e.pack(v, acc(i, 1), acc(i+1, 0), acc(i+1, 1))
-				b.VPERMD(v, order, v)
-				b.VMOVDQU32(v.AsY(), mem(dst, 0))
-				b.VEXTRACTI64X4(imm8(1), v, operand.Mem{Base: dst, Index: ldd, Scale: 1})
-				if i < mr-2 {
-					b.LEAQ(operand.Mem{Base: dst, Index: ldd, Scale: 2}, dst)
-				}
-			}
-			b.VZEROUPPER()
-			b.RET()
-		}}}}
+				b.VZEROUPPER()
+				b.RET()
+			}})
+	}
+	return f
 }
 
 // storeTile ends a 256-bit kernel of 16 columns.

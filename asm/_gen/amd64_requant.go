@@ -68,16 +68,45 @@ func (c consts) get(field int) reg.VecPhysical {
 // conversion: what is below int32 converts to its least value, and saturates on. What is above would do so too, so there is
 // an upper bound. MULPS and CVTPS2DQ round to nearest even, which is what Go leaves in MXCSR.
 type epilogue struct {
-	b                                         *builder
-	residual                                  bool
-	zero, least                               reg.VecPhysical // words, bytes
-	hi                                        reg.VecPhysical
-	lo, magic, back, aMult, bZero, bMult, rHi reg.VecPhysical // with residual
+	b                            *builder
+	residual                     bool
+	zero, least                  reg.VecPhysical // words, bytes
+	magic, back                  reg.VecPhysical // with residual
+	hi                           operand.Op      // a register, or the field of Requant
+	lo, aMult, bZero, bMult, rHi operand.Op      // likewise, with residual
 }
 
 // epilogue loads the constants into registers from regs, 3 or with residual 10.
 func (b *builder) epilogue(p reg.Register, residual bool, regs []reg.VecPhysical) epilogue {
-	e := epilogue{b: b, residual: residual, zero: regs[0], least: regs[1], hi: regs[2]}
+	e := b.epilogueBytes(p, residual, regs[0], regs[1])
+	b.VBROADCASTSS(mem(p, offHi), regs[2])
+	e.hi = regs[2]
+	if !residual {
+		return e
+	}
+	e.rounding(p, regs[4], regs[5])
+	e.lo, e.aMult, e.bZero, e.bMult, e.rHi = regs[3], regs[6], regs[7], regs[8], regs[9]
+	for _, f := range []struct {
+		r   operand.Op
+		off int
+	}{{e.lo, offLo}, {e.aMult, offAMult}, {e.bZero, offBZero}, {e.bMult, offBMult}, {e.rHi, offRHi}} {
+		b.VBROADCASTSS(mem(p, f.off), f.r)
+	}
+	return e
+}
+
+// epilogueInPlace is an epilogue with residual for AVX-512 kernels with few registers to spare: it takes four of regs. Instructions
+// that use the other constants broadcast them from p.
+func (b *builder) epilogueInPlace(p reg.Register, regs []reg.VecPhysical) epilogue {
+	e := b.epilogueBytes(p, true, regs[0], regs[1])
+	e.rounding(p, regs[2], regs[3])
+	e.lo, e.hi, e.aMult, e.bZero, e.bMult, e.rHi = mem(p, offLo), mem(p, offHi), mem(p, offAMult), mem(p, offBZero), mem(p, offBMult), mem(p, offRHi)
+	return e
+}
+
+// epilogueBytes is an epilogue with what pack needs.
+func (b *builder) epilogueBytes(p reg.Register, residual bool, zeros, least reg.VecPhysical) epilogue {
+	e := epilogue{b: b, residual: residual, zero: zeros, least: least}
 	zero, lo := offZero, offLo
 	if residual {
 		zero, lo = offRZero, offRLo
@@ -89,25 +118,27 @@ func (b *builder) epilogue(p reg.Register, residual bool, regs []reg.VecPhysical
 	b.VPACKSSDW(e.least, e.least, e.least)
 	b.VPACKUSWB(e.least, e.least, e.least)
 	b.VPACKSSDW(e.zero, e.zero, e.zero)
-	b.VBROADCASTSS(mem(p, offHi), e.hi)
-	if !residual {
-		return e
-	}
-	e.lo, e.magic, e.back, e.aMult, e.bZero, e.bMult, e.rHi = regs[3], regs[4], regs[5], regs[6], regs[7], regs[8], regs[9]
-	bits := b.GP32()
+	return e
+}
+
+// rounding loads what rounds an operator's own result to an integer, for the addition.
+func (e *epilogue) rounding(p reg.Register, magic, back reg.VecPhysical) {
+	b, bits := e.b, e.b.GP32()
+	e.magic, e.back = magic, back
 	b.MOVL(operand.U32(magicBits), bits)
 	b.VMOVD(bits, e.magic.AsX())
 	b.VPBROADCASTD(e.magic.AsX(), e.magic)
 	b.VPBROADCASTD(mem(p, offAOff), e.back)
 	b.VCVTDQ2PS(e.back, e.back)
 	b.VSUBPS(e.back, e.magic, e.back)
-	for _, f := range []struct {
-		r   reg.VecPhysical
-		off int
-	}{{e.lo, offLo}, {e.aMult, offAMult}, {e.bZero, offBZero}, {e.bMult, offBMult}, {e.rHi, offRHi}} {
-		b.VBROADCASTSS(mem(p, f.off), f.r)
+}
+
+// with does op to v with a constant: a register, or a field that the instruction's form for that broadcasts.
+func (e *epilogue) with(constant operand.Op, v reg.VecPhysical, op, broadcast func(...operand.Op)) {
+	if operand.IsM32(constant) {
+		op = broadcast
 	}
-	return e
+	op(constant, v, v)
 }
 
 // magicBits is the float 1.5*2^23: adding it rounds to an integer, half to even.
@@ -123,16 +154,16 @@ func (e *epilogue) round(v reg.VecPhysical, mult, res operand.Op, t reg.VecPhysi
 		if res != nil {
 			b.VPMOVZXBD(res, t)
 		}
-		b.VMAXPS(e.lo, v, v)
-		b.VPSUBD(e.bZero, t, t)
-		b.VMINPS(e.hi, v, v)
+		e.with(e.lo, v, b.VMAXPS, b.VMAXPS_BCST)
+		e.with(e.bZero, t, b.VPSUBD, b.VPSUBD_BCST)
+		e.with(e.hi, v, b.VMINPS, b.VMINPS_BCST)
 		b.VCVTDQ2PS(t, t)
 		b.VADDPS(e.magic, v, v) // rounds
-		b.VMULPS(e.bMult, t, t)
+		e.with(e.bMult, t, b.VMULPS, b.VMULPS_BCST)
 		b.VSUBPS(e.back, v, v) // less magic, plus AOff: exact
-		b.VMULPS(e.aMult, v, v)
+		e.with(e.aMult, v, b.VMULPS, b.VMULPS_BCST)
 		b.VADDPS(t, v, v)
-		b.VMINPS(e.rHi, v, v)
+		e.with(e.rHi, v, b.VMINPS, b.VMINPS_BCST)
 	} else {
 		b.VMINPS(e.hi, v, v)
 	}
