@@ -90,10 +90,12 @@ func gemmVNNI() asmFile {
 				sets := max(1, min(4, 10/(2*mr)))
 				acc := func(set, i, j int) reg.VecPhysical { return zmm((set*mr+i)*2 + j) }
 				c := b.arg("c")
-				b.sumsVNNI(mr, sets, func() {
+				b.sumsVNNI(mr, sets, func(quarter reg.Register) {
 					for i := range 2 * mr * sets {
 						b.VPXORD(zmm(i), zmm(i), zmm(i))
 					}
+					b.MOVQ(c, quarter)
+					b.SHRQ(imm8(8), quarter) // a tile of 14 rows is 7*256 bytes
 				})
 				for i := range mr {
 					for j := range 2 {
@@ -161,17 +163,27 @@ func gemmAVX2() asmFile {
 	return f
 }
 
-// sumsVNNI adds the products of a tile to sets of sums, the first in zmm0 to zmm(2*mr-1), once start has set them.
-func (b *builder) sumsVNNI(mr, sets int, start func()) {
+// sumsVNNI adds the products of a tile to sets of sums, the first in zmm0 to zmm(2*mr-1), once start has set them. Meanwhile a
+// quarter of the weights behind the panel is fetched: all of it at once would take the core's line buffers, of which a load that
+// misses L1 needs one too. Which quarter, the low bits of a number say that start makes of the address of what the tile writes, so that
+// four tiles of 14 rows, one below the other, fetch all of them.
+func (b *builder) sumsVNNI(mr, sets int, start func(quarter reg.Register)) {
 	const nr, kr = 32, 4
 	w0, w1 := zmm(28), zmm(29)
 	w, k := b.arg("b"), b.arg("k")
 	rows := b.rowPtrs(mr)
-	start()
-	next := b.nextPanel(w, k, nr)
+	quarter, next := b.GP64(), b.GP64()
+	start(quarter)
+	b.MOVQ(k, next)
+	b.SHLQ(imm(3), next) // a quarter of k*nr
+	b.ANDQ(imm(3), quarter)
+	b.IMULQ(next, quarter)
+	b.LEAQ(operand.Mem{Base: w, Index: next, Scale: 4}, next)
+	b.ADDQ(quarter, next)
 	b.kLoop(k, kr, 4, func(s int) {
-		b.PREFETCHT1(mem(next, 128*s))
-		b.PREFETCHT1(mem(next, 128*s+64))
+		if s%2 == 0 {
+			b.PREFETCHT1(mem(next, 32*s))
+		}
 		b.VMOVDQU64(mem(w, 128*s), w0)
 		b.VMOVDQU64(mem(w, 128*s+64), w1)
 		for i := range mr {
@@ -183,7 +195,7 @@ func (b *builder) sumsVNNI(mr, sets int, start func()) {
 	}, func(n int) {
 		b.ADDQ(imm(4*n), rows.base)
 		b.ADDQ(imm(128*n), w)
-		b.ADDQ(imm(128*n), next)
+		b.ADDQ(imm(32*n), next)
 	})
 }
 
@@ -211,7 +223,21 @@ func gemmRequantVNNI() asmFile {
 			},
 			emit: func(b *builder) {
 				acc := func(i, j int) reg.VecPhysical { return zmm(2*i + j) }
-				b.sumsVNNI(mr, 1, func() {
+				b.sumsVNNI(mr, 1, func(quarter reg.Register) {
+					// 14 rows are an odd number of times twice the lowest bit of the distance between rows.
+					b.BSFQ(b.arg("ldd"), reg.RCX)
+					b.Load(b.Param("dst"), quarter)
+					b.SHRQ(reg.CL, quarter)
+					b.SHRQ(imm8(1), quarter)
+					if residual { // what is added comes from far away, at a distance that the hardware does not foresee
+						at, step := b.arg("res"), b.arg("ldr")
+						for i := range mr {
+							b.PREFETCHT0(mem(at, 0))
+							if i < mr-1 {
+								b.ADDQ(step, at)
+							}
+						}
+					}
 					bias := b.arg("bias")
 					for j := range 2 {
 						b.VMOVDQU32(mem(bias, 64*j), acc(0, j))
