@@ -65,22 +65,13 @@ func (b *benches) rows(op string, s BenchShape) {
 	x, y, z := filled[byte](4*(s.M+s.K)*s.N), filled[byte](n), aligned[byte](4*n+4*Slack)
 	switch op {
 	case "widen":
-		for i := range wideners {
-			w := &wideners[i]
-			b.row(w.Name, w.ISA, w == chooseWidener(features), n, func() { w.Fn(&view[uint16](z)[0], &x[0], n) })
-		}
+		benchRows(b, wideners, n, func(f func(*uint16, *byte, int)) { f(&view[uint16](z)[0], &x[0], n) })
 		if rows, k := s.M/3, ceilDiv(s.N, 8)*8; rows > 0 {
 			dst := aligned[uint16](3*k*rows + Slack)
-			for i := range interleavers {
-				w := &interleavers[i]
-				b.row(w.Name, w.ISA, w == chooseInterleaver(features), 3*k*rows, func() { w.Fn(&dst[0], &x[0], s.N, k, rows) })
-			}
+			benchRows(b, interleavers, 3*k*rows, func(f func(*uint16, *byte, int, int, int)) { f(&dst[0], &x[0], s.N, k, rows) })
 		}
 	case "flip":
-		for i := range flippers {
-			f := &flippers[i]
-			b.row(f.Name, f.ISA, f == chooseFlipper(features), n, func() { f.Fn(&z[0], &x[0], n) })
-		}
+		benchRows(b, flippers, n, func(f func(_, _ *byte, _ int)) { f(&z[0], &x[0], n) })
 	case "sum":
 		dst := aligned[int32](s.N + 64)
 		benchRows(b, summers, n*s.K, func(f sumFunc) {

@@ -73,11 +73,11 @@ func (g *convI8) use(t termOrder, available ISA, safe bool) {
 	g.widen, g.inTurn, g.flip = nil, nil, nil
 	switch form {
 	case S16:
-		g.widen = chooseWidener(available)
+		g.widen = chooseRow(wideners, available)
 	case S16x3:
-		g.inTurn = chooseInterleaver(available)
+		g.inTurn = chooseRow(interleavers, available)
 	case S8:
-		g.flip = chooseFlipper(available)
+		g.flip = chooseRow(flippers, available)
 	}
 	g.inPlace = g.direct && form == U8
 	g.why = why(g.family[0], available, safe)

@@ -57,7 +57,7 @@ func prepareDepthwiseI8(c *DepthwiseI8, available ISA) (*Prepared, error) {
 	}
 	d.choose(available)
 	if d.kernel.A == S8 {
-		d.flip = chooseFlipper(available)
+		d.flip = chooseRow(flippers, available)
 	}
 	if err := d.pack(c, mult); err != nil {
 		return nil, err
@@ -328,14 +328,14 @@ func (d *depthwiseI8) load(slot, x []byte, iy, c0, n int) {
 		gatherRuns(to, src, right-left, n, d.channels, d.in.C)
 		src = to
 	}
-	d.flip.exactly(to, src)
+	flipExactly(d.flip, to, src)
 }
 
 // flipRun is the number of bytes of which a Flipper takes a whole number.
 const flipRun = 64
 
-// exactly flips len(dst) bytes and writes nothing behind them.
-func (f *Flipper) exactly(dst, src []byte) {
+// flipExactly flips len(dst) bytes and writes nothing behind them.
+func flipExactly(f *Flipper, dst, src []byte) {
 	m := len(dst) / flipRun * flipRun
 	if m > 0 {
 		f.Fn(unsafe.SliceData(dst), unsafe.SliceData(src), m)

@@ -115,32 +115,17 @@ type Depthwise3x3 struct {
 // columnTaps is the number of places of a column of a Depthwise3x3: three, and one of weight zero.
 const columnTaps = 4
 
-// Widener is the record of a kernel that writes n stored bytes as 16-bit integers (S16), for kernels that want them so.
-// It may read and write up to Slack elements behind the n.
-type Widener struct {
-	Name string
-	ISA  ISA
-	Rate int
-	Fn   func(dst *uint16, src *byte, n int)
-}
-
-// Interleaver is the record of a kernel that writes stored bytes as S16x3: n times three rows of k terms, lda bytes apart in
-// src; k is a multiple of 8. It may read up to Slack bytes behind a row and write up to Slack elements behind the last.
-type Interleaver struct {
-	Name string
-	ISA  ISA
-	Rate int
-	Fn   func(dst *uint16, src *byte, lda, k, n int)
-}
-
-// Flipper is the record of a kernel that writes n stored bytes as values (S8). dst may be src. It may read and write up to
-// Slack bytes behind the n, unless n is a multiple of flipRun.
-type Flipper struct {
-	Name string
-	ISA  ISA
-	Rate int
-	Fn   func(dst, src *byte, n int)
-}
+// Records of kernels that bring stored bytes into another form.
+type (
+	// Widener: n bytes as 16-bit integers (S16). It may read and write up to Slack elements behind the n.
+	Widener = Row[func(dst *uint16, src *byte, n int)]
+	// Interleaver: n times three rows of k terms as S16x3. The rows are lda bytes apart in src; k is a multiple of 8. It may
+	// read up to Slack bytes behind a row and write up to Slack elements behind the last.
+	Interleaver = Row[func(dst *uint16, src *byte, lda, k, n int)]
+	// Flipper: n bytes as values (S8). dst may be src. It may read and write up to Slack bytes behind the n, unless n is a
+	// multiple of flipRun.
+	Flipper = Row[func(dst, src *byte, n int)]
+)
 
 // The registry: portable rows and those that were built for this architecture. What this CPU can run is a matter of
 // Features.
@@ -187,16 +172,10 @@ func Registry() []KernelInfo {
 	for i := range requantizers {
 		add("requant", requantizers[i].Name, requantizers[i].ISA)
 	}
-	for i := range wideners {
-		add("widen", wideners[i].Name, wideners[i].ISA)
-	}
-	for i := range interleavers {
-		add("widen", interleavers[i].Name, interleavers[i].ISA)
-	}
+	listRows("widen", wideners, add)
+	listRows("widen", interleavers, add)
 	winoRegistry(add)
-	for i := range flippers {
-		add("flip", flippers[i].Name, flippers[i].ISA)
-	}
+	listRows("flip", flippers, add)
 	eachRow(add)
 	eachPixelRow(add)
 	for i := range archPeaks {
@@ -270,39 +249,6 @@ func chooseDepthwise(available ISA, residual bool, channels, taps int) *Depthwis
 		d := &depthwises[i]
 		if d.Residual == residual && d.ISA&^available == 0 && (best == nil || score(d) > score(best)) {
 			best = d
-		}
-	}
-	return best
-}
-
-func chooseWidener(available ISA) *Widener {
-	var best *Widener
-	for i := range wideners {
-		w := &wideners[i]
-		if w.ISA&^available == 0 && (best == nil || w.Rate > best.Rate) {
-			best = w
-		}
-	}
-	return best
-}
-
-func chooseInterleaver(available ISA) *Interleaver {
-	var best *Interleaver
-	for i := range interleavers {
-		w := &interleavers[i]
-		if w.ISA&^available == 0 && (best == nil || w.Rate > best.Rate) {
-			best = w
-		}
-	}
-	return best
-}
-
-func chooseFlipper(available ISA) *Flipper {
-	var best *Flipper
-	for i := range flippers {
-		f := &flippers[i]
-		if f.ISA&^available == 0 && (best == nil || f.Rate > best.Rate) {
-			best = f
 		}
 	}
 	return best

@@ -63,7 +63,8 @@ type GEMM16 struct {
 const winoTmp = 36 * 64
 
 // WinoInput is the record of the transform of a tile, n channels of it: v[f*ldf...][c] for all frequencies f, from stored bytes
-// x[i*ldy+j*ldx+c], or x[i*ldx+c] of a line. What it writes is a row in the form that its ISA's products take. It reads and writes whole groups of Lanes channels.
+// x[i*ldy+j*ldx+c], or x[i*ldx+c] of a line. What it writes is a row in the form that its ISA's products take. It reads and writes whole groups of Lanes
+// channels.
 type WinoInput struct {
 	Name  string
 	ISA   ISA

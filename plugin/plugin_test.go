@@ -365,7 +365,8 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
-// The portable kernels and those of this machine agree (package kernels proves it); here it matters which ones the module took, being told that wazero is the host.
+// The portable kernels and those of this machine agree (package kernels proves it); here it matters which ones the module took,
+// being told that wazero is the host.
 func TestModuleUsesSIMD(t *testing.T) {
 	ctx := context.Background()
 	p := open(t, module(t, "./module", "defaultmodel"))

@@ -143,6 +143,13 @@ func (b *wasm) push16(x r, disp int) {
 	b.linef("Get %v; I32WrapI64; V128Load $%d", x, disp)
 }
 
+// splats does splat for one field of p after the other, into registers from x on.
+func (b *wasm) splats(x w, p r, fields ...int) {
+	for i, f := range fields {
+		b.splat(x+w(i), p, f)
+	}
+}
+
 // splat sets x to four copies of the 32 bits at p+disp.
 func (b *wasm) splat(x w, p r, disp int) {
 	b.linef("Get %v; I32WrapI64; I32Load $%d; I32x4Splat; Set %v", p, disp, x)

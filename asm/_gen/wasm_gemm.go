@@ -66,61 +66,76 @@ var wasmWords = wasmOperands{term: 2, weight: 2,
 	},
 }
 
-func (b *wasm) gemm(mr int, o wasmOperands) {
-	const cols = 4
-	rows := min(mr, 3)
-	c, a, lda, panel, k := b.arg("c", 0), b.arg("a", 1), b.arg("lda", 2), b.arg("b", 3), b.arg("k", 4)
-	blocks, half, t, weights := r(5), r(6), r(7), r(8)
-	row := []r{9, 10, 11}[:rows]
-	acc := func(i, j int) w { return w(cols*i + j) }
+// wasmCols is how many columns a block of sums has; eight are two blocks.
+const wasmCols = 4
 
+// wasmAcc is the sum of row i and column j.
+func wasmAcc(i, j int) w { return w(wasmCols*i + j) }
+
+// tile emits a product of mr rows and eight columns, in blocks of so many rows: for each, sums adds up four columns of the panel, then the
+// other four, whose weights of so many bytes follow. next goes to the next rows of a. It takes R5 and R6.
+func (b *wasm) tile(mr, rows, weight int, c, panel r, sums, next func()) {
+	blocks, half := r(5), r(6)
 	if mr > rows {
 		b.linef("I64Const $%d; Set %v", mr/rows, blocks)
 		b.open("Loop")
 	}
 	b.linef("I64Const $2; Set %v", half)
 	b.open("Loop")
-	for i := range rows {
-		if i == 0 {
-			b.linef("Get %v; Set %v", a, row[0])
-		} else {
-			b.sum(row[i], row[i-1], lda)
-		}
-		for j := range cols {
-			b.zero(acc(i, j))
-		}
-	}
-	b.linef("Get %v; Set %v; Get %v; Set %v", panel, weights, k, t)
-	b.terms(o, row, acc, weights, t)
+	sums()
 	for i := range rows {
 		b.linef("Get %v; I64Const $%d; I64Add; I32WrapI64", c, 32*i)
-		b.reduce(acc(i, 0), acc(i, 1), acc(i, 2), acc(i, 3), 12, 13)
+		b.reduce(wasmAcc(i, 0), wasmAcc(i, 1), wasmAcc(i, 2), wasmAcc(i, 3), 12, 13)
 		b.line("V128Store $0")
 	}
-	b.add(panel, 8*cols*o.weight)
+	b.add(panel, 8*wasmCols*weight)
 	b.add(c, 16)
 	b.again(half, 1)
 	if mr > rows {
-		b.add(panel, -16*cols*o.weight)
+		b.add(panel, -16*wasmCols*weight)
 		b.add(c, 32*rows-32)
-		b.linef("Get %v; Get %v; I64Const $%d; I64Mul; I64Add; Set %v", a, lda, rows, a)
+		next()
 		b.again(blocks, 1)
 	}
+}
+
+// dots adds a column's products with each row, u, to the sums.
+func (b *wasm) dots(j int, u []w, v w) {
+	for i := range u {
+		b.linef("Get %v; Get %v; Get %v; I32x4DotI16x8S; I32x4Add; Set %v", wasmAcc(i, j), u[i], v, wasmAcc(i, j))
+	}
+}
+
+func (b *wasm) gemm(mr int, o wasmOperands) {
+	rows := min(mr, 3)
+	c, a, lda, panel, k := b.arg("c", 0), b.arg("a", 1), b.arg("lda", 2), b.arg("b", 3), b.arg("k", 4)
+	t, weights := r(7), r(8)
+	row := []r{9, 10, 11}[:rows]
+	b.tile(mr, rows, o.weight, c, panel, func() {
+		for i := range rows {
+			if i == 0 {
+				b.linef("Get %v; Set %v", a, row[0])
+			} else {
+				b.sum(row[i], row[i-1], lda)
+			}
+			for j := range wasmCols {
+				b.zero(wasmAcc(i, j))
+			}
+		}
+		b.linef("Get %v; Set %v; Get %v; Set %v", panel, weights, k, t)
+		b.terms(o, row, weights, t)
+	}, func() {
+		b.linef("Get %v; Get %v; I64Const $%d; I64Mul; I64Add; Set %v", a, lda, rows, a)
+	})
 }
 
 // terms adds up t terms of a block, 16 at a time and perhaps 8 more. wazero checks every address against the memory's
 // size: so a row's sixteen terms are loaded at once, and the weights from the highest offset down, by the address in PC_B,
 // which then needs one check.
-func (b *wasm) terms(o wasmOperands, row []r, acc func(i, j int) w, weights, t r) {
+func (b *wasm) terms(o wasmOperands, row []r, weights, t r) {
 	u, v := []w{12, 13, 14}[:len(row)], w(15)
 	group := 64 * o.weight
-	eight := func(disp int) {
-		o.columns(b, disp, v, func(j int) {
-			for i := range row {
-				b.linef("Get %v; Get %v; Get %v; I32x4DotI16x8S; I32x4Add; Set %v", acc(i, j), u[i], v, acc(i, j))
-			}
-		})
-	}
+	eight := func(disp int) { o.columns(b, disp, v, func(j int) { b.dots(j, u, v) }) }
 	b.linef("Get %v; I64Const $16; I64GeS", t)
 	b.open("If")
 	b.open("Loop")
@@ -174,73 +189,51 @@ const turnRows = 3
 
 // gemmTurns multiplies rows in turn, 16-bit integers [k/8][3][8] as interleaveWASM writes them, with weights of o.
 func (b *wasm) gemmTurns(mr int, o wasmOperands) {
-	const cols, block = 4, 8 * 2 * turnRows // block: bytes of eight terms of the rows
+	const block = 8 * 2 * turnRows // bytes of eight terms of the rows
 	c, a, lda, panel, k := b.arg("c", 0), b.arg("a", 1), b.arg("lda", 2), b.arg("b", 3), b.arg("k", 4)
-	blocks, half, x, weights, end := r(5), r(6), r(7), r(8), r(9)
-	acc := func(i, j int) w { return w(cols*i + j) }
+	x, weights, end := r(7), r(8), r(9)
 	u, v := []w{12, 13, 14}, w(15)
-
 	b.linef("Get %v; I64Const $%d; I64Mul; Set %v", lda, turnRows, lda)
 	b.linef("Get %v; I64Const $%d; I64Mul; Get %v; I64Add; Set %v", k, 2*turnRows, a, end)
-	if mr > turnRows {
-		b.linef("I64Const $%d; Set %v", mr/turnRows, blocks)
-		b.open("Loop")
-	}
-	b.linef("I64Const $2; Set %v", half)
-	b.open("Loop")
-	for i := range turnRows * cols {
-		b.zero(w(i))
-	}
-	b.linef("Get %v; Set %v; Get %v; Set %v", panel, weights, a, x)
-	// Groups of eight terms: so many at a time, then what is left by fewer. A first load, whose value is dropped, has the largest
-	// offset of all that follow; the activations of four groups are loaded together and wait on the stack.
-	for _, n := range []int{8, 4, 1} {
-		more := func() {
-			b.linef("Get %v; I64Const $%d; I64Add; Get %v; I64LeU", x, block*n, end)
+	b.tile(mr, turnRows, o.weight, c, panel, func() {
+		for i := range turnRows * wasmCols {
+			b.zero(w(i))
 		}
-		more()
-		b.open("If")
-		b.open("Loop")
-		for first := 0; first < n; first += 4 {
-			together := min(4, n-first)
-			b.linef("Get %v; I32WrapI64; Set PC_B; Get PC_B; V128Load $%d; Drop", x, block*(first+together)-16)
-			for i := together*turnRows - 1; i >= 0; i-- {
-				b.linef("Get PC_B; V128Load $%d", block*first+16*i)
+		b.linef("Get %v; Set %v; Get %v; Set %v", panel, weights, a, x)
+		// Groups of eight terms: so many at a time, then what is left by fewer. A first load, whose value is dropped, has the largest
+		// offset of all that follow; the activations of four groups are loaded together and wait on the stack.
+		for _, n := range []int{8, 4, 1} {
+			more := func() {
+				b.linef("Get %v; I64Const $%d; I64Add; Get %v; I64LeU", x, block*n, end)
 			}
-			b.linef("Get %v; I32WrapI64; Set PC_B; Get PC_B; V128Load $%d; Drop", weights, 64*o.weight*(first+together)-16)
-			for g := range together {
-				for i := range turnRows {
-					b.linef("Set %v", u[i])
+			more()
+			b.open("If")
+			b.open("Loop")
+			for first := 0; first < n; first += 4 {
+				together := min(4, n-first)
+				b.linef("Get %v; I32WrapI64; Set PC_B; Get PC_B; V128Load $%d; Drop", x, block*(first+together)-16)
+				for i := together*turnRows - 1; i >= 0; i-- {
+					b.linef("Get PC_B; V128Load $%d", block*first+16*i)
 				}
-				o.columns(b, 64*o.weight*(first+g), v, func(j int) {
+				b.linef("Get %v; I32WrapI64; Set PC_B; Get PC_B; V128Load $%d; Drop", weights, 64*o.weight*(first+together)-16)
+				for g := range together {
 					for i := range turnRows {
-						b.linef("Get %v; Get %v; Get %v; I32x4DotI16x8S; I32x4Add; Set %v", acc(i, j), u[i], v, acc(i, j))
+						b.linef("Set %v", u[i])
 					}
-				})
+					o.columns(b, 64*o.weight*(first+g), v, func(j int) { b.dots(j, u, v) })
+				}
 			}
+			b.add(weights, 64*o.weight*n)
+			b.add(x, block*n)
+			more()
+			b.line("BrIf $0")
+			b.end()
+			b.end()
 		}
-		b.add(weights, 64*o.weight*n)
-		b.add(x, block*n)
-		more()
-		b.line("BrIf $0")
-		b.end()
-		b.end()
-	}
-	for i := range turnRows {
-		b.linef("Get %v; I64Const $%d; I64Add; I32WrapI64", c, 32*i)
-		b.reduce(acc(i, 0), acc(i, 1), acc(i, 2), acc(i, 3), 12, 13)
-		b.line("V128Store $0")
-	}
-	b.add(panel, 8*cols*o.weight)
-	b.add(c, 16)
-	b.again(half, 1)
-	if mr > turnRows {
-		b.add(panel, -16*cols*o.weight)
-		b.add(c, 32*turnRows-32)
+	}, func() {
 		b.addTo(a, lda)
 		b.addTo(end, lda)
-		b.again(blocks, 1)
-	}
+	})
 }
 
 func gemmTurnsWASM() file[*wasm] {

@@ -113,12 +113,7 @@ func elementwise16WASM() file[*wasm] {
 		p := b.arg("p", 0)
 		s := b.words(p, 0, 1, 2)
 		aOff, aMult, bZero, bMult, x, y := w(3), w(4), w(5), w(6), w(7), w(8)
-		for _, f := range []struct {
-			to    w
-			field int
-		}{{aOff, offAOff}, {aMult, offAMult}, {bZero, offBZero}, {bMult, offBMult}} {
-			b.splat(f.to, p, f.field)
-		}
+		b.splats(aOff, p, offAOff, offAMult, offBZero, offBMult)
 		dst, first, second, n := b.arg("dst", 0), b.arg("a", 1), b.arg("b", 2), b.arg("n", 3)
 		b.open("Loop")
 		b.linef("Get %v; I32WrapI64", dst)

@@ -10,16 +10,10 @@ type wasmScaler struct {
 // scaler loads them from V0 on: three, or nine with residual. p is free afterwards.
 func (b *wasm) scaler(p r, residual bool) *wasmScaler {
 	s := &wasmScaler{b, residual, 0, 1, 2, 3, 4, 5, 6, 7, 8}
-	b.splat(s.lo, p, offLo)
-	b.splat(s.hi, p, offHi)
+	b.splats(s.lo, p, offLo, offHi)
 	b.linef("Get %v; I32WrapI64; I32Load $%d; I16x8Splat; Set %v", p, zeroField(residual), s.zero)
 	if residual {
-		b.splat(s.aOff, p, offAOff)
-		b.splat(s.aMult, p, offAMult)
-		b.splat(s.bZero, p, offBZero)
-		b.splat(s.bMult, p, offBMult)
-		b.splat(s.rLo, p, offRLo)
-		b.splat(s.rHi, p, offRHi)
+		b.splats(s.aOff, p, offAOff, offAMult, offBZero, offBMult, offRLo, offRHi)
 	}
 	return s
 }
@@ -51,6 +45,11 @@ func (s *wasmScaler) scale(mult func(), res w, high bool) {
 	b.linef("Get %v; I32x4Extend%sI16x8U; Get %v; I32x4Sub; F32x4ConvertI32x4S; Get %v; F32x4Mul", res, half, s.bZero, s.bMult)
 	b.line("F32x4Add")
 	s.round(s.rLo, s.rHi)
+}
+
+// eightBytes makes bytes of the eight rounded values on the stack, in an i64; t is scratch.
+func (b *wasm) eightBytes(zero, t w, bytes r) {
+	b.linef("I16x8NarrowI32x4S; Get %v; I16x8Add; Tee %v; Get %v; I8x16NarrowI16x8U; I64x2ExtractLane $0; Set %v", zero, t, t, bytes)
 }
 
 // storeBytes writes the low bytes of x, an i64, as many as the low bits of n below limit say; x and d are lost.
@@ -102,7 +101,7 @@ func (b *wasm) requant(residual bool) {
 			b.linef("Get %v; I32x4Add", bias[i])
 			s.scale(func() { b.linef("Get %v", mult[i]) }, t, i == 1)
 		}
-		b.linef("I16x8NarrowI32x4S; Get %v; I16x8Add; Tee %v; Get %v; I8x16NarrowI16x8U; I64x2ExtractLane $0; Set %v", s.zero, t, t, bytes)
+		b.eightBytes(s.zero, t, bytes)
 		store()
 		b.addTo(d, ldd)
 		b.addTo(acc, ldc)

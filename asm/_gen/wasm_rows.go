@@ -110,7 +110,7 @@ func (b *wasm) byteRow(dst, n, d, bytes r, zero, t w, value func(high bool), nex
 	b.open("Loop")
 	value(false)
 	value(true)
-	b.linef("I16x8NarrowI32x4S; Get %v; I16x8Add; Tee %v; Get %v; I8x16NarrowI16x8U; I64x2ExtractLane $0; Set %v", zero, t, t, bytes)
+	b.eightBytes(zero, t, bytes)
 	b.linef("Get %v; I64Const $8; I64GeS", n)
 	b.open("If")
 	b.linef("Get %v; I32WrapI64; Get %v; I64Store $0", dst, bytes)
@@ -144,15 +144,9 @@ func elementwiseWASM() file[*wasm] {
 	row := func(name, sig, formula string, size int, two bool, last func(b *wasm, other func())) function[*wasm] {
 		return function[*wasm]{name: name, sig: sig, doc: elementwiseDoc(name, formula), emit: func(b *wasm) {
 			p, s := b.arg("p", 0), &wasmScaler{b: b}
-			b.splat(lo, p, offRLo)
-			b.splat(hi, p, offRHi)
+			b.splats(lo, p, offRLo, offRHi)
 			b.linef("Get %v; I32WrapI64; I32Load $%d; I16x8Splat; Set %v", p, offRZero, zero)
-			for _, f := range []struct {
-				to    w
-				field int
-			}{{aOff, offAOff}, {aMult, offAMult}, {bZero, offBZero}, {bMult, offBMult}} {
-				b.splat(f.to, p, f.field)
-			}
+			b.splats(aOff, p, offAOff, offAMult, offBZero, offBMult)
 			dst, a, n, second := b.arg("dst", 1), b.arg("a", 2), b.arg("n", 3), r(4)
 			if two {
 				b.arg("b", second)
@@ -206,12 +200,8 @@ func attendWASM() file[*wasm] {
 	return file[*wasm]{name: "u8s16_attend_simd128", funcs: []function[*wasm]{{name: name, sig: attendSig, doc: attendDoc(name), emit: func(b *wasm) {
 		const lo, hi, zero, t, zeroIn, add, mul, round, mult = w(0), w(1), w(2), w(3), w(4), w(5), w(6), w(7), w(8)
 		p, s := b.arg("p", 0), &wasmScaler{b: b}
-		for _, f := range []struct {
-			to    w
-			field int
-		}{{lo, attLo}, {hi, attHi}, {zeroIn, attZero}, {add, attA}, {mul, attB}, {round, attRound}, {mult, attMult}} {
-			b.splat(f.to, p, f.field)
-		}
+		b.splats(lo, p, attLo, attHi)
+		b.splats(zeroIn, p, attZero, attA, attB, attRound, attMult)
 		b.linef("Get %v; I32WrapI64; I32Load $%d; I16x8Splat; Set %v", p, attZeroOut, zero)
 		dst, a, g, gw, pixels := b.arg("dst", 1), b.arg("a", 2), b.arg("gh", 3), b.arg("gw", 4), b.arg("pixels", 5)
 		n, d, x, rows, columns := r(6), r(7), r(8), r(9), r(10)
