@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func S16S16Gemm14x32c2AVX512VNNI(c *int32, a *int16, lda int, b *int16, k int)
-// Requires: AVX, AVX512F, AVX512VNNI
+// Requires: AVX, AVX512F, AVX512VNNI, MMX+
 TEXT ·S16S16Gemm14x32c2AVX512VNNI(SB), NOSPLIT, $0-40
 	MOVQ   c+0(FP), AX
 	MOVQ   b+24(FP), CX
@@ -46,10 +46,14 @@ TEXT ·S16S16Gemm14x32c2AVX512VNNI(SB), NOSPLIT, $0-40
 	VPXORD Z25, Z25, Z25
 	VPXORD Z26, Z26, Z26
 	VPXORD Z27, Z27, Z27
+	MOVQ   SI, R13
+	IMUL3Q $+14, R13, R13
+	ADDQ   BX, R13
 	SUBQ   $+8, DX
 	JL     rest3
 
 unrolled1:
+	PREFETCHT0   (R13)
 	VMOVDQU64    (CX), Z28
 	VMOVDQU64    64(CX), Z29
 	VPBROADCASTD (BX), Z30
@@ -94,6 +98,7 @@ unrolled1:
 	VPBROADCASTD (BX)(R12*1), Z31
 	VPDPWSSD     Z28, Z31, Z26
 	VPDPWSSD     Z29, Z31, Z27
+	PREFETCHT0   64(R13)
 	VMOVDQU64    128(CX), Z28
 	VMOVDQU64    192(CX), Z29
 	VPBROADCASTD 4(BX), Z30
@@ -138,6 +143,7 @@ unrolled1:
 	VPBROADCASTD 4(BX)(R12*1), Z31
 	VPDPWSSD     Z28, Z31, Z26
 	VPDPWSSD     Z29, Z31, Z27
+	PREFETCHT0   128(R13)
 	VMOVDQU64    256(CX), Z28
 	VMOVDQU64    320(CX), Z29
 	VPBROADCASTD 8(BX), Z30
@@ -182,6 +188,7 @@ unrolled1:
 	VPBROADCASTD 8(BX)(R12*1), Z31
 	VPDPWSSD     Z28, Z31, Z26
 	VPDPWSSD     Z29, Z31, Z27
+	PREFETCHT0   192(R13)
 	VMOVDQU64    384(CX), Z28
 	VMOVDQU64    448(CX), Z29
 	VPBROADCASTD 12(BX), Z30
@@ -228,6 +235,7 @@ unrolled1:
 	VPDPWSSD     Z29, Z31, Z27
 	ADDQ         $+16, BX
 	ADDQ         $+512, CX
+	ADDQ         $+256, R13
 	SUBQ         $+8, DX
 	JGE          unrolled1
 
@@ -236,6 +244,7 @@ rest3:
 	JE   done4
 
 single2:
+	PREFETCHT0   (R13)
 	VMOVDQU64    (CX), Z28
 	VMOVDQU64    64(CX), Z29
 	VPBROADCASTD (BX), Z30
@@ -282,6 +291,7 @@ single2:
 	VPDPWSSD     Z29, Z31, Z27
 	ADDQ         $+4, BX
 	ADDQ         $+128, CX
+	ADDQ         $+64, R13
 	SUBQ         $+2, DX
 	JG           single2
 

@@ -4,12 +4,12 @@
 
 #include "textflag.h"
 
-// func S8S16WinoFilter4AVX2(u *int16, ldf int, w *int8, groups int, tmp *byte)
+// func S8S16WinoFilter4AVX2(u *int16, ldf int, w *int8, groups int, rows *int16, n int, tmp *byte)
 // Requires: AVX, AVX2
-TEXT ·S8S16WinoFilter4AVX2(SB), NOSPLIT, $0-40
+TEXT ·S8S16WinoFilter4AVX2(SB), NOSPLIT, $0-56
 	MOVQ         u+0(FP), AX
 	MOVQ         w+16(FP), CX
-	MOVQ         tmp+32(FP), DX
+	MOVQ         tmp+48(FP), DX
 	MOVQ         groups+24(FP), BX
 	MOVQ         ldf+8(FP), SI
 	LEAQ         (SI)(SI*2), R8
@@ -380,12 +380,12 @@ groups:
 	VZEROUPPER
 	RET
 
-// func S8S16WinoFilter2AVX2(u *int16, ldf int, w *int8, groups int, tmp *byte)
+// func S8S16WinoFilter2AVX2(u *int16, ldf int, w *int8, groups int, rows *int16, n int, tmp *byte)
 // Requires: AVX, AVX2
-TEXT ·S8S16WinoFilter2AVX2(SB), NOSPLIT, $0-40
+TEXT ·S8S16WinoFilter2AVX2(SB), NOSPLIT, $0-56
 	MOVQ u+0(FP), AX
 	MOVQ w+16(FP), CX
-	MOVQ tmp+32(FP), DX
+	MOVQ tmp+48(FP), DX
 	MOVQ groups+24(FP), BX
 	MOVQ ldf+8(FP), SI
 	LEAQ (SI)(SI*2), R8

@@ -4,13 +4,13 @@
 
 #include "textflag.h"
 
-// func S8S16WinoFilter4NEON(u *int16, ldf int, w *int8, groups int, tmp *byte)
-TEXT ·S8S16WinoFilter4NEON(SB), NOSPLIT, $0-40
+// func S8S16WinoFilter4NEON(u *int16, ldf int, w *int8, groups int, rows *int16, n int, tmp *byte)
+TEXT ·S8S16WinoFilter4NEON(SB), NOSPLIT, $0-56
 	MOVD u+0(FP), R0
 	MOVD ldf+8(FP), R1
 	MOVD w+16(FP), R2
 	MOVD groups+24(FP), R3
-	MOVD tmp+32(FP), R4
+	MOVD tmp+48(FP), R4
 	// inner loop of S8S16WinoFilter4NEON: 8 elements
 group:
 	MOVD R0, R15
@@ -287,13 +287,13 @@ group:
 	// end of inner loop
 	RET
 
-// func S8S16WinoFilter2NEON(u *int16, ldf int, w *int8, groups int, tmp *byte)
-TEXT ·S8S16WinoFilter2NEON(SB), NOSPLIT, $0-40
+// func S8S16WinoFilter2NEON(u *int16, ldf int, w *int8, groups int, rows *int16, n int, tmp *byte)
+TEXT ·S8S16WinoFilter2NEON(SB), NOSPLIT, $0-56
 	MOVD u+0(FP), R0
 	MOVD ldf+8(FP), R1
 	MOVD w+16(FP), R2
 	MOVD groups+24(FP), R3
-	MOVD tmp+32(FP), R4
+	MOVD tmp+48(FP), R4
 	// inner loop of S8S16WinoFilter2NEON: 8 elements
 group:
 	MOVD R0, R15

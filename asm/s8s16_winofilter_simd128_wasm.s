@@ -4,11 +4,11 @@
 
 #include "textflag.h"
 
-// func S8S16WinoFilter4SIMD128(u *int16, ldf int, w *int8, groups int, tmp *byte)
-TEXT ·S8S16WinoFilter4SIMD128(SB), NOSPLIT, $0-40
+// func S8S16WinoFilter4SIMD128(u *int16, ldf int, w *int8, groups int, rows *int16, n int, tmp *byte)
+TEXT ·S8S16WinoFilter4SIMD128(SB), NOSPLIT, $0-56
 	MOVD u+0(FP), R0
 	MOVD w+16(FP), R1
-	MOVD tmp+32(FP), R2
+	MOVD tmp+48(FP), R2
 	MOVD groups+24(FP), R3
 	MOVD ldf+8(FP), R4
 	Loop
@@ -539,11 +539,11 @@ TEXT ·S8S16WinoFilter4SIMD128(SB), NOSPLIT, $0-40
 	End
 	RET
 
-// func S8S16WinoFilter2SIMD128(u *int16, ldf int, w *int8, groups int, tmp *byte)
-TEXT ·S8S16WinoFilter2SIMD128(SB), NOSPLIT, $0-40
+// func S8S16WinoFilter2SIMD128(u *int16, ldf int, w *int8, groups int, rows *int16, n int, tmp *byte)
+TEXT ·S8S16WinoFilter2SIMD128(SB), NOSPLIT, $0-56
 	MOVD u+0(FP), R0
 	MOVD w+16(FP), R1
-	MOVD tmp+32(FP), R2
+	MOVD tmp+48(FP), R2
 	MOVD groups+24(FP), R3
 	MOVD ldf+8(FP), R4
 	Loop

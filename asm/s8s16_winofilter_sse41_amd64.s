@@ -4,12 +4,12 @@
 
 #include "textflag.h"
 
-// func S8S16WinoFilter4SSE41(u *int16, ldf int, w *int8, groups int, tmp *byte)
+// func S8S16WinoFilter4SSE41(u *int16, ldf int, w *int8, groups int, rows *int16, n int, tmp *byte)
 // Requires: SSE2, SSE4.1
-TEXT ·S8S16WinoFilter4SSE41(SB), NOSPLIT, $0-40
+TEXT ·S8S16WinoFilter4SSE41(SB), NOSPLIT, $0-56
 	MOVQ   u+0(FP), AX
 	MOVQ   w+16(FP), CX
-	MOVQ   tmp+32(FP), DX
+	MOVQ   tmp+48(FP), DX
 	MOVQ   groups+24(FP), BX
 	MOVQ   ldf+8(FP), SI
 	LEAQ   (SI)(SI*2), R8
@@ -451,12 +451,12 @@ groups:
 	JNE      groups
 	RET
 
-// func S8S16WinoFilter2SSE41(u *int16, ldf int, w *int8, groups int, tmp *byte)
+// func S8S16WinoFilter2SSE41(u *int16, ldf int, w *int8, groups int, rows *int16, n int, tmp *byte)
 // Requires: SSE2, SSE4.1
-TEXT ·S8S16WinoFilter2SSE41(SB), NOSPLIT, $0-40
+TEXT ·S8S16WinoFilter2SSE41(SB), NOSPLIT, $0-56
 	MOVQ u+0(FP), AX
 	MOVQ w+16(FP), CX
-	MOVQ tmp+32(FP), DX
+	MOVQ tmp+48(FP), DX
 	MOVQ groups+24(FP), BX
 	MOVQ ldf+8(FP), SI
 	LEAQ (SI)(SI*2), R8

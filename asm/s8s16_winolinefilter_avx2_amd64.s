@@ -4,9 +4,9 @@
 
 #include "textflag.h"
 
-// func S8S16WinoFilter6of7AVX2(u *int16, ldf int, w *int8, groups int, tmp *byte)
+// func S8S16WinoFilter6of7AVX2(u *int16, ldf int, w *int8, groups int, rows *int16, n int, tmp *byte)
 // Requires: AVX, AVX2
-TEXT ·S8S16WinoFilter6of7AVX2(SB), NOSPLIT, $0-40
+TEXT ·S8S16WinoFilter6of7AVX2(SB), NOSPLIT, $0-56
 	MOVL         $0x00230023, AX
 	VMOVD        AX, X0
 	VPBROADCASTD X0, Y12
@@ -200,9 +200,9 @@ groups:
 	VZEROUPPER
 	RET
 
-// func S8S16WinoFilter4of3AVX2(u *int16, ldf int, w *int8, groups int, tmp *byte)
+// func S8S16WinoFilter4of3AVX2(u *int16, ldf int, w *int8, groups int, rows *int16, n int, tmp *byte)
 // Requires: AVX, AVX2
-TEXT ·S8S16WinoFilter4of3AVX2(SB), NOSPLIT, $0-40
+TEXT ·S8S16WinoFilter4of3AVX2(SB), NOSPLIT, $0-56
 	MOVL         $0x00060006, AX
 	VMOVD        AX, X0
 	VPBROADCASTD X0, Y12

@@ -4,8 +4,8 @@
 
 #include "textflag.h"
 
-// func S8S16WinoFilter6of7NEON(u *int16, ldf int, w *int8, groups int, tmp *byte)
-TEXT ·S8S16WinoFilter6of7NEON(SB), NOSPLIT, $0-40
+// func S8S16WinoFilter6of7NEON(u *int16, ldf int, w *int8, groups int, rows *int16, n int, tmp *byte)
+TEXT ·S8S16WinoFilter6of7NEON(SB), NOSPLIT, $0-56
 	MOVD $35, R16
 	VDUP R16, V24.H8
 	MOVD $45, R16
@@ -133,8 +133,8 @@ groups:
 	// end of inner loop
 	RET
 
-// func S8S16WinoFilter4of3NEON(u *int16, ldf int, w *int8, groups int, tmp *byte)
-TEXT ·S8S16WinoFilter4of3NEON(SB), NOSPLIT, $0-40
+// func S8S16WinoFilter4of3NEON(u *int16, ldf int, w *int8, groups int, rows *int16, n int, tmp *byte)
+TEXT ·S8S16WinoFilter4of3NEON(SB), NOSPLIT, $0-56
 	MOVD $6, R16
 	VDUP R16, V24.H8
 	MOVD u+0(FP), R0

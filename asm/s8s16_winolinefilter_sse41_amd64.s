@@ -4,9 +4,9 @@
 
 #include "textflag.h"
 
-// func S8S16WinoFilter6of7SSE41(u *int16, ldf int, w *int8, groups int, tmp *byte)
+// func S8S16WinoFilter6of7SSE41(u *int16, ldf int, w *int8, groups int, rows *int16, n int, tmp *byte)
 // Requires: SSE2, SSE4.1
-TEXT ·S8S16WinoFilter6of7SSE41(SB), NOSPLIT, $0-40
+TEXT ·S8S16WinoFilter6of7SSE41(SB), NOSPLIT, $0-56
 	MOVL   $0x00230023, AX
 	MOVD   AX, X12
 	PSHUFD $0x00, X12, X12
@@ -253,9 +253,9 @@ groups:
 	JNE      groups
 	RET
 
-// func S8S16WinoFilter4of3SSE41(u *int16, ldf int, w *int8, groups int, tmp *byte)
+// func S8S16WinoFilter4of3SSE41(u *int16, ldf int, w *int8, groups int, rows *int16, n int, tmp *byte)
 // Requires: SSE2, SSE4.1
-TEXT ·S8S16WinoFilter4of3SSE41(SB), NOSPLIT, $0-40
+TEXT ·S8S16WinoFilter4of3SSE41(SB), NOSPLIT, $0-56
 	MOVL   $0x00060006, AX
 	MOVD   AX, X12
 	PSHUFD $0x00, X12, X12

@@ -932,55 +932,55 @@ func U8S16WinoInput2AVX512(v *int16, ldf int, x *byte, ldy int, ldx int, n int, 
 //
 //	u[f*ldf...][16*g+l] = (G w G^T)[f/6][f%6], w[i][j] being w[16*(9*g+3*i+j)+l]
 //
-// ldf is in bytes. tmp is 288 bytes of scratch.
+// ldf is in bytes. tmp is 288 bytes of scratch; rows and n are not used.
 //
 //go:noescape
-func S8S16WinoFilter4SSE41(u *int16, ldf int, w *int8, groups int, tmp *byte)
+func S8S16WinoFilter4SSE41(u *int16, ldf int, w *int8, groups int, rows *int16, n int, tmp *byte)
 
 // S8S16WinoFilter2SSE41 transforms filters: for g < groups, l < 16:
 //
 //	u[f*ldf...][16*g+l] = (G w G^T)[f/4][f%4], w[i][j] being w[16*(9*g+3*i+j)+l]
 //
-// ldf is in bytes. tmp is 192 bytes of scratch.
+// ldf is in bytes. tmp is 192 bytes of scratch; rows and n are not used.
 //
 //go:noescape
-func S8S16WinoFilter2SSE41(u *int16, ldf int, w *int8, groups int, tmp *byte)
+func S8S16WinoFilter2SSE41(u *int16, ldf int, w *int8, groups int, rows *int16, n int, tmp *byte)
 
 // S8S16WinoFilter4AVX2 transforms filters: for g < groups, l < 32:
 //
 //	u[f*ldf...][32*g+l] = (G w G^T)[f/6][f%6], w[i][j] being w[32*(9*g+3*i+j)+l]
 //
-// ldf is in bytes. tmp is 576 bytes of scratch.
+// ldf is in bytes. tmp is 576 bytes of scratch; rows and n are not used.
 //
 //go:noescape
-func S8S16WinoFilter4AVX2(u *int16, ldf int, w *int8, groups int, tmp *byte)
+func S8S16WinoFilter4AVX2(u *int16, ldf int, w *int8, groups int, rows *int16, n int, tmp *byte)
 
 // S8S16WinoFilter2AVX2 transforms filters: for g < groups, l < 32:
 //
 //	u[f*ldf...][32*g+l] = (G w G^T)[f/4][f%4], w[i][j] being w[32*(9*g+3*i+j)+l]
 //
-// ldf is in bytes. tmp is 384 bytes of scratch.
+// ldf is in bytes. tmp is 384 bytes of scratch; rows and n are not used.
 //
 //go:noescape
-func S8S16WinoFilter2AVX2(u *int16, ldf int, w *int8, groups int, tmp *byte)
+func S8S16WinoFilter2AVX2(u *int16, ldf int, w *int8, groups int, rows *int16, n int, tmp *byte)
 
-// S8S16WinoFilter4AVX512 transforms filters: for g < groups, l < 64:
+// S8S16WinoFilter4AVX512 transforms filters: for r < n, j < 6, g < groups, l < 64:
 //
-//	u[f*ldf...][64*g+l] = (G w G^T)[f/6][f%6], w[i][j] being w[64*(9*g+3*i+j)+l]
+//	u[(6*r+j)*ldf...][64*g+l] = sum over i < 3 of rows[32*(3*r+i)] * (w G^T)[i][j],
 //
-// ldf is in bytes. tmp is 1152 bytes of scratch.
+// w[i][j] being w[64*(9*g+3*i+j)+l]. ldf is in bytes. rows are rows of G, each of their numbers 32 times; tmp is not used.
 //
 //go:noescape
-func S8S16WinoFilter4AVX512(u *int16, ldf int, w *int8, groups int, tmp *byte)
+func S8S16WinoFilter4AVX512(u *int16, ldf int, w *int8, groups int, rows *int16, n int, tmp *byte)
 
-// S8S16WinoFilter2AVX512 transforms filters: for g < groups, l < 64:
+// S8S16WinoFilter2AVX512 transforms filters: for r < n, j < 4, g < groups, l < 64:
 //
-//	u[f*ldf...][64*g+l] = (G w G^T)[f/4][f%4], w[i][j] being w[64*(9*g+3*i+j)+l]
+//	u[(4*r+j)*ldf...][64*g+l] = sum over i < 3 of rows[32*(3*r+i)] * (w G^T)[i][j],
 //
-// ldf is in bytes. tmp is 768 bytes of scratch.
+// w[i][j] being w[64*(9*g+3*i+j)+l]. ldf is in bytes. rows are rows of G, each of their numbers 32 times; tmp is not used.
 //
 //go:noescape
-func S8S16WinoFilter2AVX512(u *int16, ldf int, w *int8, groups int, tmp *byte)
+func S8S16WinoFilter2AVX512(u *int16, ldf int, w *int8, groups int, rows *int16, n int, tmp *byte)
 
 // S32WinoOutput4SSE41 transforms products back: for t < tiles, i < 4, j < 4, c < 8:
 //
@@ -1094,55 +1094,55 @@ func U8S16WinoInput4of3AVX512(v *int16, ldf int, x *byte, ldy int, ldx int, n in
 //
 //	u[f*ldf...][16*g+l] = sum over i < 7 of G[f][i] * w[16*(7*g+i)+l], for f < 14, g < groups, l < 16
 //
-// ldf is in bytes; tmp is not used.
+// ldf is in bytes; rows, n and tmp are not used.
 //
 //go:noescape
-func S8S16WinoFilter6of7SSE41(u *int16, ldf int, w *int8, groups int, tmp *byte)
+func S8S16WinoFilter6of7SSE41(u *int16, ldf int, w *int8, groups int, rows *int16, n int, tmp *byte)
 
 // S8S16WinoFilter4of3SSE41 is a transform of F(4,3):
 //
 //	u[f*ldf...][16*g+l] = sum over i < 3 of G[f][i] * w[16*(3*g+i)+l], for f < 6, g < groups, l < 16
 //
-// ldf is in bytes; tmp is not used.
+// ldf is in bytes; rows, n and tmp are not used.
 //
 //go:noescape
-func S8S16WinoFilter4of3SSE41(u *int16, ldf int, w *int8, groups int, tmp *byte)
+func S8S16WinoFilter4of3SSE41(u *int16, ldf int, w *int8, groups int, rows *int16, n int, tmp *byte)
 
 // S8S16WinoFilter6of7AVX2 is a transform of F(6,7):
 //
 //	u[f*ldf...][32*g+l] = sum over i < 7 of G[f][i] * w[32*(7*g+i)+l], for f < 14, g < groups, l < 32
 //
-// ldf is in bytes; tmp is not used.
+// ldf is in bytes; rows, n and tmp are not used.
 //
 //go:noescape
-func S8S16WinoFilter6of7AVX2(u *int16, ldf int, w *int8, groups int, tmp *byte)
+func S8S16WinoFilter6of7AVX2(u *int16, ldf int, w *int8, groups int, rows *int16, n int, tmp *byte)
 
 // S8S16WinoFilter4of3AVX2 is a transform of F(4,3):
 //
 //	u[f*ldf...][32*g+l] = sum over i < 3 of G[f][i] * w[32*(3*g+i)+l], for f < 6, g < groups, l < 32
 //
-// ldf is in bytes; tmp is not used.
+// ldf is in bytes; rows, n and tmp are not used.
 //
 //go:noescape
-func S8S16WinoFilter4of3AVX2(u *int16, ldf int, w *int8, groups int, tmp *byte)
+func S8S16WinoFilter4of3AVX2(u *int16, ldf int, w *int8, groups int, rows *int16, n int, tmp *byte)
 
 // S8S16WinoFilter6of7AVX512 is a transform of F(6,7):
 //
 //	u[f*ldf...][64*g+l] = sum over i < 7 of G[f][i] * w[64*(7*g+i)+l], for f < 14, g < groups, l < 64
 //
-// ldf is in bytes; tmp is not used.
+// ldf is in bytes; rows, n and tmp are not used.
 //
 //go:noescape
-func S8S16WinoFilter6of7AVX512(u *int16, ldf int, w *int8, groups int, tmp *byte)
+func S8S16WinoFilter6of7AVX512(u *int16, ldf int, w *int8, groups int, rows *int16, n int, tmp *byte)
 
 // S8S16WinoFilter4of3AVX512 is a transform of F(4,3):
 //
 //	u[f*ldf...][64*g+l] = sum over i < 3 of G[f][i] * w[64*(3*g+i)+l], for f < 6, g < groups, l < 64
 //
-// ldf is in bytes; tmp is not used.
+// ldf is in bytes; rows, n and tmp are not used.
 //
 //go:noescape
-func S8S16WinoFilter4of3AVX512(u *int16, ldf int, w *int8, groups int, tmp *byte)
+func S8S16WinoFilter4of3AVX512(u *int16, ldf int, w *int8, groups int, rows *int16, n int, tmp *byte)
 
 // S32WinoOutput6of7SSE41 is a transform of F(6,7):
 //

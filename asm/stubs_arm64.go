@@ -152,19 +152,19 @@ func U8S16WinoInput2NEON(v *int16, ldf int, x *byte, ldy int, ldx int, n int, tm
 //
 //	u[(6*i+j)*ldf...][8*g+l] = (G e G^T)[i][j], i, j < 6
 //
-// the transform of F(4x4,3x3). ldf is in bytes.
+// the transform of F(4x4,3x3). ldf is in bytes; rows and n are not used.
 //
 //go:noescape
-func S8S16WinoFilter4NEON(u *int16, ldf int, w *int8, groups int, tmp *byte)
+func S8S16WinoFilter4NEON(u *int16, ldf int, w *int8, groups int, rows *int16, n int, tmp *byte)
 
 // S8S16WinoFilter2NEON writes for g < groups and l < 8, with e[i][j] = int16(w[8*(9*g+3*i+j)+l]),
 //
 //	u[(4*i+j)*ldf...][8*g+l] = (G e G^T)[i][j], i, j < 4
 //
-// the transform of F(2x2,3x3). ldf is in bytes.
+// the transform of F(2x2,3x3). ldf is in bytes; rows and n are not used.
 //
 //go:noescape
-func S8S16WinoFilter2NEON(u *int16, ldf int, w *int8, groups int, tmp *byte)
+func S8S16WinoFilter2NEON(u *int16, ldf int, w *int8, groups int, rows *int16, n int, tmp *byte)
 
 // S32WinoOutput4NEON writes for t < tiles and c < 8, with e[i][j] = m[(6*i+j)*ldf...][8*t+c],
 //
@@ -206,25 +206,25 @@ func U8S16WinoInput4of3NEON(v *int16, ldf int, x *byte, ldy int, ldx int, n int,
 //
 //	u[f*ldf...][8*g+l] = sum over i < 7 of G[f][i] * w[8*(7*g+i)+l], for f < 14, g < groups, l < 8
 //
-// ldf is in bytes; tmp is not used.
+// ldf is in bytes; rows, n and tmp are not used.
 //
 //go:noescape
-func S8S16WinoFilter6of7NEON(u *int16, ldf int, w *int8, groups int, tmp *byte)
+func S8S16WinoFilter6of7NEON(u *int16, ldf int, w *int8, groups int, rows *int16, n int, tmp *byte)
 
 // S8S16WinoFilter4of3NEON is a transform of F(4,3):
 //
 //	u[f*ldf...][8*g+l] = sum over i < 3 of G[f][i] * w[8*(3*g+i)+l], for f < 6, g < groups, l < 8
 //
-// ldf is in bytes; tmp is not used.
+// ldf is in bytes; rows, n and tmp are not used.
 //
 //go:noescape
-func S8S16WinoFilter4of3NEON(u *int16, ldf int, w *int8, groups int, tmp *byte)
+func S8S16WinoFilter4of3NEON(u *int16, ldf int, w *int8, groups int, rows *int16, n int, tmp *byte)
 
 // S32WinoOutput6of7NEON is a transform of F(6,7):
 //
 //	y[i*ldy...][8*t+c] = (sum over f < 14 of A[f][i] * m[f*ldf...][8*t+c] * 0xfbaa6551 + corr[c]) >> 3,
 //
-// for i < 6, t < tiles, c < 8. ldy and ldf are in bytes; tmp is not used.
+// for i < 6, t < tiles, c < 8. ldy and ldf are in bytes; rows, n and tmp are not used.
 //
 //go:noescape
 func S32WinoOutput6of7NEON(y *int32, ldy int, m *int32, ldf int, tiles int, corr *int32, tmp *byte)
@@ -233,7 +233,7 @@ func S32WinoOutput6of7NEON(y *int32, ldy int, m *int32, ldf int, tiles int, corr
 //
 //	y[i*ldy...][8*t+c] = (sum over f < 6 of A[f][i] * m[f*ldf...][8*t+c] * 0xaaaaaaab + corr[c]) >> 3,
 //
-// for i < 4, t < tiles, c < 8. ldy and ldf are in bytes; tmp is not used.
+// for i < 4, t < tiles, c < 8. ldy and ldf are in bytes; rows, n and tmp are not used.
 //
 //go:noescape
 func S32WinoOutput4of3NEON(y *int32, ldy int, m *int32, ldf int, tiles int, corr *int32, tmp *byte)

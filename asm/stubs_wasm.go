@@ -298,19 +298,19 @@ func U8S16WinoInput2SIMD128x3(v *int16, ldf int, x *byte, ldy int, ldx int, n in
 //
 //	u[f*ldf...][64*g+l] = (G w G^T)[f/6][f%6], w[i][j] being w[64*(9*g+3*i+j)+l]
 //
-// ldf is in bytes. tmp is 288 bytes of scratch.
+// ldf is in bytes. tmp is 288 bytes of scratch; rows and n are not used.
 //
 //go:noescape
-func S8S16WinoFilter4SIMD128(u *int16, ldf int, w *int8, groups int, tmp *byte)
+func S8S16WinoFilter4SIMD128(u *int16, ldf int, w *int8, groups int, rows *int16, n int, tmp *byte)
 
 // S8S16WinoFilter2SIMD128 transforms filters: for g < groups, l < 64:
 //
 //	u[f*ldf...][64*g+l] = (G w G^T)[f/4][f%4], w[i][j] being w[64*(9*g+3*i+j)+l]
 //
-// ldf is in bytes. tmp is 192 bytes of scratch.
+// ldf is in bytes. tmp is 192 bytes of scratch; rows and n are not used.
 //
 //go:noescape
-func S8S16WinoFilter2SIMD128(u *int16, ldf int, w *int8, groups int, tmp *byte)
+func S8S16WinoFilter2SIMD128(u *int16, ldf int, w *int8, groups int, rows *int16, n int, tmp *byte)
 
 // S32WinoOutput4SIMD128 transforms products back: for t < tiles, i < 4, j < 4, c < 8:
 //

@@ -37,7 +37,7 @@ func (b *benches) winograd(s BenchShape) {
 			u, f := aligned[int16](n2*ldf/2), filled[int8](form.taps*groups*w.Lanes)
 			b.add(w.Name, w.ISA, w == pick.filter, 0, panels*groups*w.Lanes*n2, func() {
 				for range panels {
-					w.Fn(&u[0], ldf, &f[0], groups, &tmp[0])
+					w.Fn(&u[0], ldf, &f[0], groups, w.Form.row(0), w.Form.rows(), &tmp[0])
 				}
 			})
 		}

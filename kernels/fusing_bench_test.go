@@ -126,3 +126,51 @@ func BenchmarkStagesRFGAI8(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkWinogradI8 times 3x3 layers by the direct sum and by Winograd's method, as a whole and by stages.
+func BenchmarkWinogradI8(b *testing.B) {
+	cold := make([]byte, 64<<20)
+	for _, s := range []struct{ size, in, out int }{{14, 256, 256}, {14, 512, 512}, {28, 256, 256}, {28, 256, 512}, {28, 512, 512}, {56, 64, 64}, {56, 128, 256}, {56, 256, 256}, {112, 64, 128}, {112, 128, 128}, {224, 64, 64}} {
+		cc := convCase{in: Shape{s.size, s.size, s.in}, o: s.out, groups: 1, win: win(3, 1, 1, 1)}
+		c, x, _ := cc.build(rand.New(rand.NewPCG(1, 1)))
+		direct, err := newConvI8(c, features, cacheL2(), false)
+		if err != nil {
+			b.Fatal(err)
+		}
+		proved, err := c.prove()
+		if err != nil {
+			b.Fatal(err)
+		}
+		wino, err := newWinoI8(c, features, cacheL2(), wino4x4, proved, winoStored(c, features, wino4x4))
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Run(fmt.Sprintf("%dx%dx%d", s.size, s.in, s.out), func(b *testing.B) {
+			s := stopwatch{}
+			for b.Loop() {
+				for name, p := range map[string]*Prepared{"direct": direct.prepared(), "winograd": wino.prepared()} {
+					io := &IO{In: [][]byte{append(stored(x), make([]byte, Slack)...)}, Out: [][]byte{aligned[byte](c.Out.Len())}}
+					for _, size := range p.Inner {
+						io.Inner = append(io.Inner, aligned[byte](size))
+					}
+					var tmp [][]byte
+					for i := range p.Stages {
+						tmp = append(tmp, aligned[byte](p.Stages[i].Scratch+Slack))
+					}
+					for range 3 {
+						for i := 0; i < len(cold); i += 64 { // as in a network, weights come from afar
+							cold[i]++
+						}
+						s.run(name, func() {
+							for i := range p.Stages {
+								stage := &p.Stages[i]
+								s.run(fmt.Sprintf("%s%d", name, i), func() { stage.Run(io, 0, stage.Units, tmp[i]) })
+							}
+						})
+					}
+				}
+			}
+			s.report(b)
+		})
+	}
+}

@@ -106,13 +106,13 @@ func selfTestWinoFilter(fil *WinoFilter) error {
 		for i := range w {
 			w[i] = int8(r.IntN(255) - 127)
 		}
-		fil.Fn(&got[0], 2*ld, &w[0], groups, &tmp[0])
+		fil.Fn(&got[0], 2*ld, &w[0], groups, form.row(0), form.rows(), &tmp[0])
 		four, want := aligned[int8](taps*4), aligned[int16](freqs*4)
 		for first := 0; first < ld; first += 4 {
 			for tap := range taps {
 				copy(four[4*tap:][:4], w[(first/fil.Lanes*taps+tap)*fil.Lanes+first%fil.Lanes:])
 			}
-			portable(&want[0], 8, &four[0], 1, &tmp[0])
+			portable(&want[0], 8, &four[0], 1, form.row(0), form.rows(), &tmp[0])
 			if err := compareLanes(got, want, freqs, ld, 4, first, 4); err != nil {
 				return err
 			}

@@ -34,14 +34,42 @@ type winoForm struct {
 	shift   uint
 	inverse uint32 // of the odd part of the scale
 	line    *lineMatrices
+	filter  []int16 // rows of G, each of their numbers 32 times
+}
+
+// rows is how many rows of frequencies a filter's transform has.
+func (f *winoForm) rows() int {
+	if f.line != nil {
+		return 1
+	}
+	return f.n
+}
+
+// row is what WinoFilter wants of rows i, i+1, ...
+func (f *winoForm) row(i int) *int16 {
+	if f.line != nil {
+		return nil
+	}
+	return &f.filter[3*32*i]
+}
+
+// repeat32 has each of some numbers 32 times, 64-byte aligned.
+func repeat32(numbers ...int16) []int16 {
+	all := aligned[int16](32 * len(numbers))
+	for i := range all {
+		all[i] = numbers[i/32]
+	}
+	return all
 }
 
 // limit is what hi-lo must be below.
 func (f *winoForm) limit() int64 { return 1 << (32 - f.shift) }
 
 var (
-	wino4x4 = &winoForm{name: "4x4,3x3", m: 4, r: 3, n: 6, freqs: 36, taps: 9, shift: 6, inverse: 0x38E38E39}
-	wino2x2 = &winoForm{name: "2x2,3x3", m: 2, r: 3, n: 4, freqs: 16, taps: 9, shift: 2, inverse: 1}
+	wino4x4 = &winoForm{name: "4x4,3x3", m: 4, r: 3, n: 6, freqs: 36, taps: 9, shift: 6, inverse: 0x38E38E39,
+		filter: repeat32(6, 0, 0, 1, 1, 1, 1, -1, 1, 1, 2, 4, 1, -2, 4, 0, 0, 6)}
+	wino2x2 = &winoForm{name: "2x2,3x3", m: 2, r: 3, n: 4, freqs: 16, taps: 9, shift: 2, inverse: 1,
+		filter: repeat32(2, 0, 0, 1, 1, 1, 1, -1, 1, 0, 0, 2)}
 )
 
 // winoForms are what there is; of one window's, the best first.
@@ -75,14 +103,17 @@ type WinoInput struct {
 }
 
 // WinoFilter is the record of the transform of filters: u[f*ldf...][Lanes*g+l] from w[Lanes*(taps*g+tap)+l], for g < groups. A
-// lane is a term of a column: Lanes is NR*KR of the matrix product.
+// lane is a term of a column: Lanes is NR*KR of the matrix product. If it is ByRow, frequencies are those of n rows, which
+// winoForm.row names, in the same order; else they are all, and the two are not used. Wide panels want it: their transformed weights
+// would not fit L2.
 type WinoFilter struct {
 	Name  string
 	ISA   ISA
 	Form  *winoForm
+	ByRow bool
 	Lanes int
 	Rate  int
-	Fn    func(u *int16, ldf int, w *int8, groups int, tmp *byte)
+	Fn    func(u *int16, ldf int, w *int8, groups int, rows *int16, n int, tmp *byte)
 }
 
 // WinoOutput is the record of the transform of products m[f*ldf...][NR*t+c] of some tiles in a row into sums
@@ -379,16 +410,16 @@ func (g *winoI8) pack(c *ConvI8, p *proof, mult []float32, stored bool) {
 		g.stored = aligned[int16](g.panels * size)
 		tmp := aligned[byte](winoTmp)
 		for i := range g.panels {
-			g.filters(at(g.stored, i*size), i, &tmp[0])
+			g.filters(at(g.stored, i*size), i, 0, g.form.rows(), &tmp[0])
 		}
 		g.packed = nil
 	}
 }
 
-// filters writes the transformed weights of a panel.
-func (g *winoI8) filters(u *int16, panel int, tmp *byte) {
+// filters writes n rows of frequencies of a panel's transformed weights, from the first one on.
+func (g *winoI8) filters(u *int16, panel, first, n int, tmp *byte) {
 	groups := g.kPad / g.family[0].KR
-	g.filter.Fn(u, g.ldu, at(g.packed, panel*groups*g.form.taps*g.filter.Lanes), groups, tmp)
+	g.filter.Fn(u, g.ldu, at(g.packed, panel*groups*g.form.taps*g.filter.Lanes), groups, g.form.row(first), n, tmp)
 }
 
 func (g *winoI8) prepared() *Prepared {

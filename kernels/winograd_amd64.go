@@ -42,20 +42,20 @@ var archWinoInputs = []WinoInput{
 }
 
 var archWinoFilters = []WinoFilter{
-	{"s8s16_winofilter4_avx512", AVX512, wino4x4, 64, 18, asm.S8S16WinoFilter4AVX512},
-	{"s8s16_winofilter2_avx512", AVX512, wino2x2, 64, 37, asm.S8S16WinoFilter2AVX512},
-	{"s8s16_winofilter4_avx2", AVX2, wino4x4, 32, 16, asm.S8S16WinoFilter4AVX2},
-	{"s8s16_winofilter2_avx2", AVX2, wino2x2, 32, 28, asm.S8S16WinoFilter2AVX2},
+	{"s8s16_winofilter4_avx512", AVX512, wino4x4, true, 64, 18, asm.S8S16WinoFilter4AVX512},
+	{"s8s16_winofilter2_avx512", AVX512, wino2x2, true, 64, 37, asm.S8S16WinoFilter2AVX512},
+	{"s8s16_winofilter4_avx2", AVX2, wino4x4, false, 32, 16, asm.S8S16WinoFilter4AVX2},
+	{"s8s16_winofilter2_avx2", AVX2, wino2x2, false, 32, 28, asm.S8S16WinoFilter2AVX2},
 
-	{"s8s16_winofilter6of7_avx512", AVX512, wino6of7, 64, 66, asm.S8S16WinoFilter6of7AVX512},
-	{"s8s16_winofilter4of3_avx512", AVX512, wino4of3, 64, 205, asm.S8S16WinoFilter4of3AVX512},
-	{"s8s16_winofilter6of7_avx2", AVX2, wino6of7, 32, 72, asm.S8S16WinoFilter6of7AVX2},
-	{"s8s16_winofilter4of3_avx2", AVX2, wino4of3, 32, 225, asm.S8S16WinoFilter4of3AVX2},
+	{"s8s16_winofilter6of7_avx512", AVX512, wino6of7, false, 64, 66, asm.S8S16WinoFilter6of7AVX512},
+	{"s8s16_winofilter4of3_avx512", AVX512, wino4of3, false, 64, 205, asm.S8S16WinoFilter4of3AVX512},
+	{"s8s16_winofilter6of7_avx2", AVX2, wino6of7, false, 32, 72, asm.S8S16WinoFilter6of7AVX2},
+	{"s8s16_winofilter4of3_avx2", AVX2, wino4of3, false, 32, 225, asm.S8S16WinoFilter4of3AVX2},
 
-	{"s8s16_winofilter4_sse41", SSE41, wino4x4, 16, 14, asm.S8S16WinoFilter4SSE41},
-	{"s8s16_winofilter2_sse41", SSE41, wino2x2, 16, 27, asm.S8S16WinoFilter2SSE41},
-	{"s8s16_winofilter6of7_sse41", SSE41, wino6of7, 16, 40, asm.S8S16WinoFilter6of7SSE41},
-	{"s8s16_winofilter4of3_sse41", SSE41, wino4of3, 16, 130, asm.S8S16WinoFilter4of3SSE41},
+	{"s8s16_winofilter4_sse41", SSE41, wino4x4, false, 16, 14, asm.S8S16WinoFilter4SSE41},
+	{"s8s16_winofilter2_sse41", SSE41, wino2x2, false, 16, 27, asm.S8S16WinoFilter2SSE41},
+	{"s8s16_winofilter6of7_sse41", SSE41, wino6of7, false, 16, 40, asm.S8S16WinoFilter6of7SSE41},
+	{"s8s16_winofilter4of3_sse41", SSE41, wino4of3, false, 16, 130, asm.S8S16WinoFilter4of3SSE41},
 }
 
 var archWinoOutputs = []WinoOutput{

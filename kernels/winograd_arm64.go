@@ -21,10 +21,10 @@ var archWinoInputs = []WinoInput{
 }
 
 var archWinoFilters = []WinoFilter{
-	{"s8s16_winofilter4_neon", NEON, wino4x4, 8, 7, asm.S8S16WinoFilter4NEON},
-	{"s8s16_winofilter2_neon", NEON, wino2x2, 8, 15, asm.S8S16WinoFilter2NEON},
-	{"s8s16_winofilter6of7_neon", NEON, wino6of7, 8, 7, asm.S8S16WinoFilter6of7NEON},
-	{"s8s16_winofilter4of3_neon", NEON, wino4of3, 8, 25, asm.S8S16WinoFilter4of3NEON},
+	{"s8s16_winofilter4_neon", NEON, wino4x4, false, 8, 7, asm.S8S16WinoFilter4NEON},
+	{"s8s16_winofilter2_neon", NEON, wino2x2, false, 8, 15, asm.S8S16WinoFilter2NEON},
+	{"s8s16_winofilter6of7_neon", NEON, wino6of7, false, 8, 7, asm.S8S16WinoFilter6of7NEON},
+	{"s8s16_winofilter4of3_neon", NEON, wino4of3, false, 8, 25, asm.S8S16WinoFilter4of3NEON},
 }
 
 var archWinoOutputs = []WinoOutput{

@@ -233,20 +233,26 @@ func TestWinoFilter(t *testing.T) {
 			runnable(t, fil.Name, fil.ISA)
 			r := rand.New(rand.NewPCG(7, 8))
 			taps, gm := fil.Form.taps, winoMatrices[fil.Form].g
-			for groups := 1; groups <= 9; groups++ {
+			for groups := 1; groups <= 30; groups++ {
 				ldf := 2*fil.Lanes*groups + 2*r.IntN(40)
 				w, gw := guardedOf[int8](taps * fil.Lanes * groups)
 				copy(w, weights(r, len(w), groups%2 == 0, false))
-				u, gu := guardedOf[int16]((fil.Form.freqs-1)*ldf/2 + fil.Lanes*groups)
+				first, n := 0, fil.Form.rows()
+				if fil.ByRow {
+					first = r.IntN(n)
+					n = 1 + r.IntN(n-first)
+				}
+				perRow := fil.Form.freqs / fil.Form.rows()
+				u, gu := guardedOf[int16]((n*perRow-1)*ldf/2 + fil.Lanes*groups)
 				tmp := newGuarded(winoTmp)
-				fil.Fn(&u[0], ldf, &w[0], groups, &tmp.body[0])
+				fil.Fn(&u[0], ldf, &w[0], groups, fil.Form.row(first), n, &tmp.body[0])
 				for l := range fil.Lanes * groups {
 					want := flat(apply(fil.Form, gm, func(i, j int) int32 {
 						return int32(w[fil.Lanes*(l/fil.Lanes*taps+3*i+j)+l%fil.Lanes])
 					}))
-					for f := range want {
-						if got := int32(u[f*ldf/2+l]); got != want[f] {
-							t.Fatalf("%d groups: u[%d][%d] = %d, want %d", groups, f, l, got, want[f])
+					for f := range n * perRow {
+						if got, want := int32(u[f*ldf/2+l]), want[first*perRow+f]; got != want {
+							t.Fatalf("%d groups: u[%d][%d] = %d, want %d", groups, first*perRow+f, l, got, want)
 						}
 					}
 				}
@@ -329,7 +335,7 @@ func BenchmarkWinoTransforms(b *testing.B) {
 				ldf := winoStride(2 * groups * fil.Lanes)
 				u, w := aligned[int16](36*ldf/2), aligned[int8](9*groups*fil.Lanes)
 				for b.Loop() {
-					fil.Fn(&u[0], ldf, &w[0], groups, &tmp[0])
+					fil.Fn(&u[0], ldf, &w[0], groups, fil.Form.row(0), fil.Form.rows(), &tmp[0])
 				}
 				rate(b, groups*fil.Lanes)
 			})

@@ -145,9 +145,9 @@ func lineInputPortable(form *winoForm) func(v *int16, ldf int, x *byte, ldy, ldx
 	}
 }
 
-func lineFilterPortable(form *winoForm) func(u *int16, ldf int, w *int8, groups int, tmp *byte) {
+func lineFilterPortable(form *winoForm) func(u *int16, ldf int, w *int8, groups int, rows *int16, n int, tmp *byte) {
 	const lanes = 4
-	return func(u *int16, ldf int, w *int8, groups int, _ *byte) {
+	return func(u *int16, ldf int, w *int8, groups int, _ *int16, _ int, _ *byte) {
 		for g := range groups {
 			for l := range lanes {
 				taps := row(w, lanes*form.r*g+l, lanes*(form.r-1)+1)

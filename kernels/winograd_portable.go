@@ -17,8 +17,8 @@ var portableWinoInputs = []WinoInput{
 }
 
 var portableWinoFilters = []WinoFilter{
-	{Name: "s8s16_winofilter4_portable", Form: wino4x4, Lanes: 4, Rate: 1, Fn: winoFilter4Portable},
-	{Name: "s8s16_winofilter2_portable", Form: wino2x2, Lanes: 4, Rate: 2, Fn: winoFilter2Portable},
+	{Name: "s8s16_winofilter4_portable", Form: wino4x4, ByRow: true, Lanes: 4, Rate: 1, Fn: winoFilter4Portable},
+	{Name: "s8s16_winofilter2_portable", Form: wino2x2, ByRow: true, Lanes: 4, Rate: 2, Fn: winoFilter2Portable},
 	{Name: "s8s16_winofilter6of7_portable", Form: wino6of7, Lanes: 4, Rate: 1, Fn: lineFilterPortable(wino6of7)},
 	{Name: "s8s16_winofilter4of3_portable", Form: wino4of3, Lanes: 4, Rate: 1, Fn: lineFilterPortable(wino4of3)},
 }
@@ -124,43 +124,40 @@ func winoInput2Portable(v *int16, ldf int, x *byte, ldy, ldx, n int, _ *byte) {
 	}
 }
 
-func winoFilter4Portable(u *int16, ldf int, w *int8, groups int, _ *byte) {
+// winoColumns multiplies row r of G by the columns of a filter's weights, which are four lanes apart.
+func winoColumns(rows *int16, r int, w *[33]int8) (t0, t1, t2 int32) {
+	g := (*[65]int16)(unsafe.Add(unsafe.Pointer(rows), 2*3*32*r))
+	g0, g1, g2 := int32(g[0]), int32(g[32]), int32(g[64])
+	return g0*int32(w[0]) + g1*int32(w[12]) + g2*int32(w[24]),
+		g0*int32(w[4]) + g1*int32(w[16]) + g2*int32(w[28]),
+		g0*int32(w[8]) + g1*int32(w[20]) + g2*int32(w[32])
+}
+
+func winoFilter4Portable(u *int16, ldf int, w *int8, groups int, rows *int16, n int, _ *byte) {
 	const lanes = 4
-	var t [6][3]int32
-	for g := range groups {
-		for l := range lanes {
-			taps := row(w, lanes*9*g+l, 8*lanes+1)
-			for j := range 3 {
-				t[0][j], t[1][j], t[2][j], t[3][j], t[4][j], t[5][j] = winoFil4(int32(taps[lanes*j]), int32(taps[lanes*(3+j)]), int32(taps[lanes*(6+j)]))
-			}
-			p := unsafe.Add(unsafe.Pointer(u), 2*(lanes*g+l))
-			for i := range 6 {
-				d := &t[i]
-				g0, g1, g2, g3, g4, g5 := winoFil4(d[0], d[1], d[2])
-				for j, e := range [6]int32{g0, g1, g2, g3, g4, g5} {
-					*(*int16)(unsafe.Add(p, (6*i+j)*ldf)) = int16(e)
-				}
+	for l := range lanes * groups {
+		taps := (*[8*lanes + 1]int8)(unsafe.Add(unsafe.Pointer(w), l/lanes*9*lanes+l%lanes))
+		p := unsafe.Add(unsafe.Pointer(u), 2*l)
+		for r := range n {
+			g0, g1, g2, g3, g4, g5 := winoFil4(winoColumns(rows, r, taps))
+			for _, e := range [6]int32{g0, g1, g2, g3, g4, g5} {
+				*(*int16)(p) = int16(e)
+				p = unsafe.Add(p, ldf)
 			}
 		}
 	}
 }
 
-func winoFilter2Portable(u *int16, ldf int, w *int8, groups int, _ *byte) {
+func winoFilter2Portable(u *int16, ldf int, w *int8, groups int, rows *int16, n int, _ *byte) {
 	const lanes = 4
-	var t [4][3]int32
-	for g := range groups {
-		for l := range lanes {
-			taps := row(w, lanes*9*g+l, 8*lanes+1)
-			for j := range 3 {
-				t[0][j], t[1][j], t[2][j], t[3][j] = winoFil2(int32(taps[lanes*j]), int32(taps[lanes*(3+j)]), int32(taps[lanes*(6+j)]))
-			}
-			p := unsafe.Add(unsafe.Pointer(u), 2*(lanes*g+l))
-			for i := range 4 {
-				d := &t[i]
-				g0, g1, g2, g3 := winoFil2(d[0], d[1], d[2])
-				for j, e := range [4]int32{g0, g1, g2, g3} {
-					*(*int16)(unsafe.Add(p, (4*i+j)*ldf)) = int16(e)
-				}
+	for l := range lanes * groups {
+		taps := (*[8*lanes + 1]int8)(unsafe.Add(unsafe.Pointer(w), l/lanes*9*lanes+l%lanes))
+		p := unsafe.Add(unsafe.Pointer(u), 2*l)
+		for r := range n {
+			g0, g1, g2, g3 := winoFil2(winoColumns(rows, r, taps))
+			for _, e := range [4]int32{g0, g1, g2, g3} {
+				*(*int16)(p) = int16(e)
+				p = unsafe.Add(p, ldf)
 			}
 		}
 	}

@@ -6,6 +6,7 @@ import "unsafe"
 type winoBlocking struct {
 	tiles  int // of a block
 	count  int // blocks
+	rows   int // of frequencies, whose weights are transformed at once
 	row    int // tiles that are transformed back at once, so that their sums stay in L1
 	ldv    int // bytes between frequencies of the transformed input
 	ldm    int // of the products
@@ -17,7 +18,7 @@ type winoBlocking struct {
 }
 
 // plan chooses block sizes; they never change the result. Transformed input and products of a block are to stay in L2, beside
-// the weights they meet.
+// the weights they meet: of wide panels, some rows of frequencies.
 func (g *winoI8) plan(l2 int) {
 	if l2 <= 0 {
 		l2 = defaultL2
@@ -27,7 +28,12 @@ func (g *winoI8) plan(l2 int) {
 	if g.stored != nil {
 		perTile += freqs * 2 * g.ldv
 	}
-	most := max(l2/4/perTile/mr, 1) * mr
+	share := l2 / 4
+	byRow := g.stored == nil && g.filter.ByRow
+	if byRow {
+		share = l2 / 2 // weights are transformed again for each block
+	}
+	most := max(share/perTile/mr, 1) * mr
 	b.count = ceilDiv(g.tiles, most)
 	b.tiles = min(ceilDiv(ceilDiv(g.tiles, b.count), mr)*mr, g.tiles)
 	b.count = ceilDiv(g.tiles, b.tiles)
@@ -42,6 +48,11 @@ func (g *winoI8) plan(l2 int) {
 	b.ldm = winoStride(4 * g.nr * rows)
 	b.ldy = winoStride(4 * g.nr * perRow * b.row)
 	b.vBytes = freqs * b.ldv
+	all := g.form.rows()
+	b.rows = all
+	for byRow && b.rows > 1 && (all%b.rows != 0 || freqs/all*b.rows*g.ldu > 5*l2/16) {
+		b.rows--
+	}
 
 	off := 0
 	take := func(n int) int {
@@ -56,7 +67,7 @@ func (g *winoI8) plan(l2 int) {
 	if g.stored != nil {
 		b.offV = take(b.vBytes + Slack)
 	} else {
-		b.offU = take(freqs*g.ldu + Slack)
+		b.offU = take(freqs/all*b.rows*g.ldu + Slack)
 	}
 	b.size = off
 
@@ -76,7 +87,7 @@ func (g *winoI8) runTiles(io *IO, lo, hi int, tmp []byte) {
 			g.inputTile(io, v, i, i-t, tmp)
 		}
 		for p := range g.panels {
-			g.products(v, at(g.stored, p*size), end-t, tmp)
+			g.products(v, at(g.stored, p*size), g.form.freqs, end-t, at(tmp, g.block.offM))
 			g.outputs(io, p, t, end, tmp)
 		}
 	}
@@ -93,17 +104,23 @@ func (g *winoI8) runInput(io *IO, lo, hi int, tmp []byte) {
 // runPanels computes units lo..hi-1, of a block of tiles and a panel of output channels each, panel by panel.
 func (g *winoI8) runPanels(io *IO, lo, hi int, tmp []byte) {
 	u := (*int16)(unsafe.Pointer(at(tmp, g.block.offU)))
+	b, all := &g.block, g.form.rows()
+	freqs := g.form.freqs / all * b.rows
 	have := -1
 	for unit := lo; unit < hi; unit++ {
-		p, block := unit/g.block.count, unit%g.block.count
-		if have != p {
-			g.filters(u, p, at(tmp, g.block.offTmp))
-			have = p
+		p, block := unit/b.count, unit%b.count
+		t := block * b.tiles
+		end := min(t+b.tiles, g.tiles)
+		v, m := at(io.Inner[0], block*b.vBytes), at(tmp, b.offM)
+		for row := 0; row < all; row += b.rows {
+			if have != p || b.rows < all {
+				g.filters(u, p, row, b.rows, at(tmp, b.offTmp))
+				have = p
+			}
+			g.products((*int16)(unsafe.Pointer(v)), u, freqs, end-t, m)
+			v = (*byte)(unsafe.Add(unsafe.Pointer(v), freqs*b.ldv))
+			m = (*byte)(unsafe.Add(unsafe.Pointer(m), freqs*b.ldm))
 		}
-		t := block * g.block.tiles
-		end := min(t+g.block.tiles, g.tiles)
-		v := (*int16)(unsafe.Pointer(at(io.Inner[0], block*g.block.vBytes)))
-		g.products(v, u, end-t, tmp)
 		g.outputs(io, p, t, end, tmp)
 	}
 }
@@ -147,9 +164,8 @@ func (g *winoI8) gatherTile(dst, x []byte, y, x0 int) {
 }
 
 // products multiplies some rows of transformed tiles with a panel, frequency by frequency.
-func (g *winoI8) products(v, u *int16, rows int, tmp []byte) {
-	m := at(tmp, g.block.offM)
-	for range g.form.freqs {
+func (g *winoI8) products(v, u *int16, freqs, rows int, m *byte) {
+	for range freqs {
 		c, a := (*int32)(unsafe.Pointer(m)), v
 		for left := rows; left > 0; {
 			k := g.family[g.next[left]]

@@ -25,7 +25,7 @@ func checkWinograd(t testing.TB, c *ConvI8, x, res []int8, splits ...string) {
 			if k := chooseWinograd(isa, form, c.Out.C); !k.complete() {
 				continue
 			}
-			for _, l2 := range []int{0, 1 << 12} {
+			for _, l2 := range []int{0, 1 << 17, 1 << 12} {
 				for _, stored := range []bool{true, false} {
 					g, err := newWinoI8(c, isa, l2, form, proved, stored)
 					if err != nil {

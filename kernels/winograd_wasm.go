@@ -20,8 +20,8 @@ var archWinoInputs = []WinoInput{
 }
 
 var archWinoFilters = []WinoFilter{
-	{"s8s16_winofilter4_simd128", SIMD128, wino4x4, 64, 4, asm.S8S16WinoFilter4SIMD128},
-	{"s8s16_winofilter2_simd128", SIMD128, wino2x2, 64, 7, asm.S8S16WinoFilter2SIMD128},
+	{"s8s16_winofilter4_simd128", SIMD128, wino4x4, false, 64, 4, asm.S8S16WinoFilter4SIMD128},
+	{"s8s16_winofilter2_simd128", SIMD128, wino2x2, false, 64, 7, asm.S8S16WinoFilter2SIMD128},
 }
 
 var archWinoOutputs = []WinoOutput{

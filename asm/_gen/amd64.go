@@ -58,7 +58,7 @@ var amd64Files = []asmFile{
 	winoInput(winoAVX512),
 	winoFilter(winoSSE),
 	winoFilter(winoAVX2),
-	winoFilter(winoAVX512),
+	winoFilterByRow(),
 	winoOutput(winoSSE),
 	winoOutput(winoAVX2),
 	winoOutput(winoAVX512),

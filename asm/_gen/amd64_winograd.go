@@ -48,7 +48,16 @@ func gemm16VNNI() asmFile {
 			for i := range 2 * mr * sets {
 				b.VPXORD(zmm(i), zmm(i), zmm(i))
 			}
+			next := b.GP64()
+			if mr == 14 {
+				b.MOVQ(rows.odd[1], next)
+				b.IMUL3Q(imm(mr), next, next)
+				b.ADDQ(rows.base, next)
+			}
 			b.kLoop(k, 2, 4, func(s int) {
+				if mr == 14 {
+					b.PREFETCHT0(mem(next, 64*s))
+				}
 				b.VMOVDQU64(mem(w, 128*s), w0)
 				b.VMOVDQU64(mem(w, 128*s+64), w1)
 				for i := range mr {
@@ -60,6 +69,9 @@ func gemm16VNNI() asmFile {
 			}, func(n int) {
 				b.ADDQ(imm(4*n), rows.base)
 				b.ADDQ(imm(128*n), w)
+				if mr == 14 {
+					b.ADDQ(imm(64*n), next)
+				}
 			})
 			for i := range mr {
 				for j := range 2 {
@@ -348,7 +360,7 @@ func winoInput(v winoVec) asmFile {
 	return f
 }
 
-const winoFilterSig = "u *int16, ldf int, w *int8, groups int, tmp *byte"
+const winoFilterSig = "u *int16, ldf int, w *int8, groups int, rows *int16, n int, tmp *byte"
 
 // winoFilter transforms two registers of lanes, a lane being one term of one column.
 func winoFilter(v winoVec) asmFile {
@@ -362,7 +374,7 @@ func winoFilter(v winoVec) asmFile {
 			"",
 			fmt.Sprintf("\tu[f*ldf...][%d*g+l] = (G w G^T)[f/%d][f%%%d], w[i][j] being w[%d*(9*g+3*i+j)+l]", lanes, n, n, lanes),
 			"",
-			fmt.Sprintf("ldf is in bytes. tmp is %d bytes of scratch.", 3*n*v.bytes),
+			fmt.Sprintf("ldf is in bytes. tmp is %d bytes of scratch; rows and n are not used.", 3*n*v.bytes),
 		}, emit: func(b *builder) {
 			b.legacy = v.bytes == 16
 			dst, w, tmp, count := b.arg("u"), b.arg("w"), b.arg("tmp"), b.arg("groups")
@@ -395,6 +407,61 @@ func winoFilter(v winoVec) asmFile {
 						out.advance(b, n)
 					}
 				}
+			}
+			b.ADDQ(imm(9*lanes), w)
+			b.ADDQ(imm(2*v.bytes), dst)
+			b.DECQ(count)
+			b.JNE(operand.LabelRef("groups"))
+			v.finish(b)
+		}})
+	}
+	return f
+}
+
+// winoFilterByRow does so row by row of the result, and keeps a lane's nine weights in registers meanwhile.
+func winoFilterByRow() asmFile {
+	v := winoAVX512
+	lanes := v.bytes
+	f := asmFile{name: fmt.Sprintf("s8s16_winofilter_%s", isaStem(v))}
+	for _, form := range []winoForm{wino4, wino2} {
+		n := form.n
+		name := fmt.Sprintf("S8S16WinoFilter%d%s", form.m, v.isa)
+		f.funcs = append(f.funcs, asmFunc{name: name, sig: winoFilterSig, doc: []string{
+			fmt.Sprintf("%s transforms filters: for r < n, j < %d, g < groups, l < %d:", name, form.n, lanes),
+			"",
+			fmt.Sprintf("\tu[(%d*r+j)*ldf...][%d*g+l] = sum over i < 3 of rows[32*(3*r+i)] * (w G^T)[i][j],", n, lanes),
+			"",
+			fmt.Sprintf("w[i][j] being w[%d*(9*g+3*i+j)+l]. ldf is in bytes. rows are rows of G, each of their numbers 32 times; tmp is not used.", lanes),
+		}, emit: func(b *builder) {
+			dst, w, count := b.arg("u"), b.arg("w"), b.arg("groups")
+			coefficients, left := b.GP64(), b.GP64()
+			out := b.strides(b.arg("ldf"), n)
+			taps, sums, t, six := v.some(0, 9), v.some(9, 3), v.some(12, 4), zmm(31)
+			v.fill(b, 6<<16|6, six)
+			b.Label("groups")
+			for half := range 2 {
+				for i := range taps {
+					b.VPMOVSXBW(mem(w, lanes*i+half*lanes/2), taps[i])
+				}
+				b.Load(b.Param("rows"), coefficients)
+				b.Load(b.Param("n"), left)
+				b.MOVQ(dst, out.base)
+				row := b.label("row")
+				b.Label(row)
+				for j := range 3 {
+					b.VPMULLW(mem(coefficients, 0), taps[j], sums[j])
+					for i := 1; i < 3; i++ {
+						b.VPMULLW(mem(coefficients, 64*i), taps[3*i+j], t[0])
+						b.VPADDW(t[0], sums[j], sums[j])
+					}
+				}
+				for j, r := range form.filter(b, sums, t, six) {
+					v.store(b, r, out.at(j, half*v.bytes))
+				}
+				b.ADDQ(imm(3*64), coefficients)
+				out.advance(b, n)
+				b.DECQ(left)
+				b.JNE(operand.LabelRef(row))
 			}
 			b.ADDQ(imm(9*lanes), w)
 			b.ADDQ(imm(2*v.bytes), dst)

@@ -129,7 +129,7 @@ func lineFilter(v winoVec) asmFile {
 		f.funcs = append(f.funcs, asmFunc{name: name, sig: winoFilterSig, doc: form.doc(name,
 			fmt.Sprintf("\tu[f*ldf...][%d*g+l] = sum over i < %d of G[f][i] * w[%d*(%d*g+i)+l], for f < %d, g < groups, l < %d", lanes, form.r, lanes, form.r, form.freqs, lanes),
 			"",
-			"ldf is in bytes; tmp is not used.",
+			"ldf is in bytes; rows, n and tmp are not used.",
 		), emit: func(b *builder) {
 			b.legacy = v.bytes == 16
 			l := &lineAMD64{builder: b, vec: v}

@@ -249,11 +249,11 @@ func winoFilterNEON() file[*arm] {
 		n := m + 2
 		name := fmt.Sprintf("S8S16WinoFilter%dNEON", m)
 		file.funcs = append(file.funcs, function[*arm]{name: name,
-			sig: "u *int16, ldf int, w *int8, groups int, tmp *byte",
+			sig: winoFilterSig,
 			doc: []string{
 				fmt.Sprintf("%s writes for g < groups and l < 8, with e[i][j] = int16(w[8*(9*g+3*i+j)+l]),", name), "",
 				fmt.Sprintf("\tu[(%d*i+j)*ldf...][8*g+l] = (G e G^T)[i][j], i, j < %d", n, n), "",
-				fmt.Sprintf("the transform of F(%dx%d,3x3). ldf is in bytes.", m, m),
+				fmt.Sprintf("the transform of F(%dx%d,3x3). ldf is in bytes; rows and n are not used.", m, m),
 			},
 			emit: func(b *arm) {
 				to, ldf, from, count, tmp := b.arg("u", 0), b.arg("ldf", 1), b.arg("w", 2), b.arg("groups", 3), b.arg("tmp", 4)

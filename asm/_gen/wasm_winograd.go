@@ -210,7 +210,7 @@ func winoFilterWASM() file[*wasm] {
 			"",
 			fmt.Sprintf("\tu[f*ldf...][%d*g+l] = (G w G^T)[f/%d][f%%%d], w[i][j] being w[%d*(9*g+3*i+j)+l]", lanes, n, n, lanes),
 			"",
-			fmt.Sprintf("ldf is in bytes. tmp is %d bytes of scratch.", 3*n*16),
+			fmt.Sprintf("ldf is in bytes. tmp is %d bytes of scratch; rows and n are not used.", 3*n*16),
 		}, emit: func(b *wasm) {
 			dst, x, tmp, groups, ldf := b.arg("u", 0), b.arg("w", 1), b.arg("tmp", 2), b.arg("groups", 3), b.arg("ldf", 4)
 			column, p, to, turn, chunk := r(5), r(6), r(7), r(8), r(9)
