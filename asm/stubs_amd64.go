@@ -51,7 +51,7 @@ func U8S8Gemm1x32c4AVX512VNNI(c *int32, a *byte, lda int, b *int8, k int)
 
 // U8S8GemmRequant14x32c4AVX512VNNI is a 14x32 tile: for i < 14, j < 32:
 //
-//	sum := bias[j] + sum over t < k of a[i*lda...][t] * int32(b[128*(t/4)+4*j+t%4])
+//	sum := bias[j] + sum over t < k of a[i*lda...][t] * int32(b[32*k*(j/32)+128*(t/4)+4*(j%32)+t%4])
 //	dst[i*ldd+j] = what p makes of sum and mult[j], as Requant has it without a residual
 //
 // a is unsigned bytes; k is a multiple of 4 and at least 4.
@@ -61,13 +61,33 @@ func U8S8GemmRequant14x32c4AVX512VNNI(dst *byte, ldd int, a *byte, lda int, b *i
 
 // U8S8GemmRequantAdd14x32c4AVX512VNNI is a 14x32 tile: for i < 14, j < 32:
 //
-//	sum := bias[j] + sum over t < k of a[i*lda...][t] * int32(b[128*(t/4)+4*j+t%4])
+//	sum := bias[j] + sum over t < k of a[i*lda...][t] * int32(b[32*k*(j/32)+128*(t/4)+4*(j%32)+t%4])
 //	dst[i*ldd+j] = what p makes of sum, mult[j] and res[i*ldr+j], as Requant has it
 //
 // a is unsigned bytes; k is a multiple of 4 and at least 4.
 //
 //go:noescape
 func U8S8GemmRequantAdd14x32c4AVX512VNNI(dst *byte, ldd int, a *byte, lda int, b *int8, k int, bias *int32, mult *float32, res *byte, ldr int, p *Requant)
+
+// U8S8GemmRequant7x64c4AVX512VNNI is a 7x64 tile: for i < 7, j < 64:
+//
+//	sum := bias[j] + sum over t < k of a[i*lda...][t] * int32(b[32*k*(j/32)+128*(t/4)+4*(j%32)+t%4])
+//	dst[i*ldd+j] = what p makes of sum and mult[j], as Requant has it without a residual
+//
+// a is unsigned bytes; k is a multiple of 4 and at least 4.
+//
+//go:noescape
+func U8S8GemmRequant7x64c4AVX512VNNI(dst *byte, ldd int, a *byte, lda int, b *int8, k int, bias *int32, mult *float32, res *byte, ldr int, p *Requant)
+
+// U8S8GemmRequantAdd7x64c4AVX512VNNI is a 7x64 tile: for i < 7, j < 64:
+//
+//	sum := bias[j] + sum over t < k of a[i*lda...][t] * int32(b[32*k*(j/32)+128*(t/4)+4*(j%32)+t%4])
+//	dst[i*ldd+j] = what p makes of sum, mult[j] and res[i*ldr+j], as Requant has it
+//
+// a is unsigned bytes; k is a multiple of 4 and at least 4.
+//
+//go:noescape
+func U8S8GemmRequantAdd7x64c4AVX512VNNI(dst *byte, ldd int, a *byte, lda int, b *int8, k int, bias *int32, mult *float32, res *byte, ldr int, p *Requant)
 
 // S16S8Gemm6x16c2AVX2 is a 6x16 tile: for i < 6, j < 16:
 //

@@ -55,7 +55,9 @@ TEXT ·U8S8GemmRequant14x32c4AVX512VNNI(SB), NOSPLIT, $0-88
 	SHLQ      $+3, CX
 	ANDQ      $+3, R13
 	IMULQ     CX, R13
-	LEAQ      (AX)(CX*4), CX
+	ADDQ      CX, CX
+	ADDQ      CX, CX
+	ADDQ      AX, CX
 	ADDQ      R13, CX
 	SUBQ      $+16, DX
 	JL        rest3
@@ -583,7 +585,9 @@ TEXT ·U8S8GemmRequantAdd14x32c4AVX512VNNI(SB), NOSPLIT, $128-88
 	SHLQ       $+3, CX
 	ANDQ       $+3, R13
 	IMULQ      CX, R13
-	LEAQ       (AX)(CX*4), CX
+	ADDQ       CX, CX
+	ADDQ       CX, CX
+	ADDQ       AX, CX
 	ADDQ       R13, CX
 	SUBQ       $+16, DX
 	JL         rest7

@@ -146,7 +146,7 @@ func (b *benches) gemmRequant(s BenchShape) {
 		rows, run := tiles(s, g.MR, g.NR, k, func(row, panel int) {
 			g.Fn(&dst[0], g.NR, &a[row*k], k, &w[panel*g.NR*k], k, &bias[panel*g.NR], &mult[panel*g.NR], &res[0], g.NR, p)
 		})
-		b.add(g.Name, g.ISA, g == chooseGEMMRequant(family, g.Residual), rows*s.K*s.N, 0, run)
+		b.add(g.Name, g.ISA, g == chooseGEMMRequant(family, min(2, ceilDiv(s.N, family[0].NR)), g.Residual), rows*s.K*s.N, 0, run)
 	}
 }
 

@@ -42,7 +42,8 @@ type convI8 struct {
 
 	family  []*GEMM // largest tile first
 	requant *Requantizer
-	rounds  *GEMMRequant // for whole tiles, or nil
+	rounds  *GEMMRequant // for whole tiles of a panel, or nil
+	wide    *GEMMRequant // of two panels
 	widen   *Widener     // for kernels with 16-bit operands, else nil
 	inTurn  *Interleaver // for those with three rows in turn, else nil
 	flip    *Flipper     // for kernels that read values, else nil
@@ -96,7 +97,10 @@ func newConvI8(c *ConvI8, available ISA, l2 int, raw bool) (*convI8, error) {
 	g.choose(c, available, proved.pairSafe)
 	g.requant = chooseRequantizer(available, g.residual)
 	if !g.raw {
-		g.rounds = chooseGEMMRequant(g.family, g.residual)
+		g.rounds = chooseGEMMRequant(g.family, 1, g.residual)
+		if g.groups == 1 && g.go_ > g.family[0].NR {
+			g.wide = chooseGEMMRequant(g.family, 2, g.residual)
+		}
 	}
 	if err := g.pack(c, proved, mult); err != nil {
 		return nil, err
@@ -112,7 +116,7 @@ func (g *convI8) prepared() *Prepared {
 		if !g.inPlace {
 			grain *= 4 // gathered rows are to meet some
 		}
-		units *= g.groups * g.panels
+		units *= g.shares()
 	}
 	return &Prepared{
 		Stages: []Stage{{Name: "conv", Units: units, Grain: grain, Scratch: g.block.size, Run: g.run}},

@@ -82,10 +82,22 @@ func (g *convI8) plan(l2 int) {
 // run computes units lo..hi-1 of a tiling.
 func (g *convI8) run(io *IO, lo, hi int, tmp []byte) {
 	gathered := span{group: -1}
-	tiling{g.rows, g.tile, g.block.rows, g.groups * g.panels, g.nSplit}.each(lo, hi, func(r0, r1, p0, p1 int) {
-		g.blockRows(io, tmp, r0, r1, p0, p1, &gathered)
+	together := g.together()
+	tiling{g.rows, g.tile, g.block.rows, g.shares(), g.nSplit}.each(lo, hi, func(r0, r1, p0, p1 int) {
+		g.blockRows(io, tmp, r0, r1, together*p0, min(together*p1, g.groups*g.panels), &gathered)
 	})
 }
+
+// together is how many panels are multiplied at once.
+func (g *convI8) together() int {
+	if g.wide != nil {
+		return g.wide.Panels
+	}
+	return 1
+}
+
+// shares is how many parts the columns have.
+func (g *convI8) shares() int { return ceilDiv(g.groups*g.panels, g.together()) }
 
 // tiling says what the units of a product are: tiles of rows, of all panels of columns or, if split, of one panel each, panel by
 // panel.
@@ -121,7 +133,8 @@ type span struct{ group, r0, r1 int }
 // block's rows pass.
 func (g *convI8) blockRows(io *IO, tmp []byte, r0, r1, p0, p1 int, have *span) {
 	nr := g.family[0].NR
-	for p := p0; p < p1; p++ {
+	for p, n := p0, 0; p < p1; p += n {
+		n = 1
 		group := p / g.panels
 		var a *byte
 		if g.inPlace {
@@ -134,12 +147,21 @@ func (g *convI8) blockRows(io *IO, tmp []byte, r0, r1, p0, p1 int, have *span) {
 			a = at(tmp, g.block.offA)
 		}
 		n0 := p % g.panels * nr
-		g.panel(io, tmp, a, r0, r1, p, group*g.go_+n0, min(nr, g.go_-n0))
+		switch left := g.go_ - n0; {
+		case g.wide != nil && left >= g.wide.NR:
+			n = g.wide.Panels
+			g.panel(io, tmp, a, r0, r1, p, group*g.go_+n0, g.wide.NR, g.wide)
+		case g.rounds != nil && left >= nr:
+			g.panel(io, tmp, a, r0, r1, p, group*g.go_+n0, nr, g.rounds)
+		default:
+			g.panel(io, tmp, a, r0, r1, p, group*g.go_+n0, min(nr, left), nil)
+		}
 	}
 }
 
-// panel multiplies rows r0..r1-1 with one panel and stores columns ch..ch+n-1 of the output.
-func (g *convI8) panel(io *IO, tmp []byte, a *byte, r0, r1, p, ch, n int) {
+// panel multiplies rows r0..r1-1 with the weights from panel p on and stores columns ch..ch+n-1 of the output: tiles of them by f,
+// if there is one, which takes n columns.
+func (g *convI8) panel(io *IO, tmp []byte, a *byte, r0, r1, p, ch, n int, f *GEMMRequant) {
 	main := g.family[0]
 	b := at(g.packed, p*g.panelLen)
 	bias, mult := at(g.bias, p*main.NR), at(g.mult, p*main.NR)
@@ -159,17 +181,23 @@ func (g *convI8) panel(io *IO, tmp []byte, a *byte, r0, r1, p, ch, n int) {
 		if g.residual {
 			res = at(io.In[1], r*oc+ch)
 		}
-		if f := g.rounds; f != nil && n == f.NR && rows >= f.MR {
+		if f != nil && rows >= f.MR {
 			rows = f.MR
 			f.Fn(at(io.Out[0], r*oc+ch), oc, first, lda, b, g.kPad, bias, mult, res, oc, g.params)
 			continue
 		}
-		g.product(acc, first, lda, b, rows)
-		if g.raw {
-			g.storeRaw(view[int32](io.Out[0])[r*oc+ch:], acc, bias, rows, n)
-			continue
+		for j := 0; j < n; j += main.NR {
+			columns := min(main.NR, n-j)
+			g.product(acc, first, lda, at(g.packed, p*g.panelLen+j*g.kPad), rows)
+			if g.raw {
+				g.storeRaw(view[int32](io.Out[0])[r*oc+ch+j:], acc, at(g.bias, p*main.NR+j), rows, columns)
+				continue
+			}
+			if g.residual {
+				res = at(io.In[1], r*oc+ch+j)
+			}
+			g.requant.Fn(at(io.Out[0], r*oc+ch+j), oc, acc, main.NR, rows, columns, at(g.bias, p*main.NR+j), at(g.mult, p*main.NR+j), res, oc, g.params)
 		}
-		g.requant.Fn(at(io.Out[0], r*oc+ch), oc, acc, main.NR, rows, n, bias, mult, res, oc, g.params)
 	}
 }
 

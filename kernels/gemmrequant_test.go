@@ -75,7 +75,7 @@ func checkGEMMRequant(t testing.TB, g *GEMMRequant, r *rand.Rand, k int) {
 			}
 			sum := bias[j]
 			for s := range k {
-				sum += int32(a[i*lda+s]) * int32(b[(s/g.KR*g.NR+j)*g.KR+s%g.KR])
+				sum += int32(a[i*lda+s]) * int32(b[g.weight(k, s, j)])
 			}
 			want := naiveRequant(float32(float32(sum)*mult[j]), q.Zero, q.Lo, q.Hi)
 			if res != nil {
@@ -128,17 +128,23 @@ func FuzzGEMMRequant(f *testing.F) {
 
 // A convolution of whole panels and tiles gives the bits that its products and a pass over them give.
 func TestConvRoundsInTiles(t *testing.T) {
-	if chooseGEMMRequant(chooseGEMM(features, true, 64), false) == nil {
+	if chooseGEMMRequant(chooseGEMM(features, true, 64), 1, false) == nil {
 		t.Skip("no such kernel on this CPU")
 	}
-	for _, cc := range []convCase{
-		{name: "rows left over", in: Shape{7, 7, 64}, o: 96, groups: 1, win: win(1, 1, 1)},
-		{name: "rows left over, residual", in: Shape{7, 7, 64}, o: 96, groups: 1, win: win(1, 1, 1), residual: true},
-		{name: "columns left over", in: Shape{14, 14, 36}, o: 70, groups: 1, win: win(3, 1, 1, 1)},
-		{name: "columns left over, residual", in: Shape{14, 14, 36}, o: 70, groups: 1, win: win(3, 1, 1, 1), residual: true},
-		{name: "slab", in: Shape{32, 34, 3}, o: 32, groups: 1, win: win(3, 2, 1, 1)},
-		{name: "groups", in: Shape{9, 15, 64}, o: 64, groups: 2, win: win(3, 1, 1, 1)},
+	for _, cc := range []struct {
+		wide bool // two panels at once
+		convCase
+	}{
+		{true, convCase{name: "rows left over", in: Shape{9, 9, 64}, o: 96, win: win(1, 1, 1)}},
+		{true, convCase{name: "rows left over, residual", in: Shape{9, 9, 64}, o: 96, win: win(1, 1, 1), residual: true}},
+		{false, convCase{name: "one panel, rows left over", in: Shape{9, 9, 64}, o: 32, win: win(1, 1, 1), residual: true}},
+		{true, convCase{name: "columns left over", in: Shape{14, 14, 36}, o: 70, win: win(3, 1, 1, 1)}},
+		{true, convCase{name: "columns left over, residual", in: Shape{14, 14, 36}, o: 70, win: win(3, 1, 1, 1), residual: true}},
+		{false, convCase{name: "slab", in: Shape{32, 34, 3}, o: 32, win: win(3, 2, 1, 1)}},
+		{true, convCase{name: "wide slab", in: Shape{34, 34, 3}, o: 64, win: win(3, 2, 1, 1)}},
+		{false, convCase{name: "groups", in: Shape{9, 15, 64}, o: 64, groups: 2, win: win(3, 1, 1, 1)}},
 	} {
+		cc.groups = max(cc.groups, 1)
 		c, x, res := cc.build(rand.New(rand.NewPCG(3, 3)))
 		var outs [2][]byte
 		used := 0
@@ -148,8 +154,8 @@ func TestConvRoundsInTiles(t *testing.T) {
 				t.Fatal(err)
 			}
 			if i == 1 {
-				g.rounds = nil
-			} else if g.rounds != nil {
+				g.rounds, g.wide = nil, nil
+			} else if g.rounds != nil && (g.wide != nil) == cc.wide {
 				used++
 			}
 			outs[i] = opRun(t, g.prepared(), [][]byte{stored(x), stored(res)}, c.Out.Len())[0]

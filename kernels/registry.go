@@ -78,12 +78,14 @@ type Requantizer struct {
 	Fn       func(dst *byte, ldd int, c *int32, ldc, rows, n int, bias *int32, mult *float32, res *byte, ldr int, p *asm.Requant)
 }
 
-// GEMMRequant is the record of a GEMM's tile that rounds its sums as a Requantizer does, before it stores them: MR rows of NR bytes,
-// ldd apart. bias and mult are the panel's. With Residual, res is the other operand's rows, ldr bytes apart; else it is not used.
+// GEMMRequant is the record of a product's tile that rounds its sums as a Requantizer does, before it stores them: MR rows of NR
+// bytes, ldd apart. Weights are packed as a GEMM's of so many Panels, one behind the other; bias and mult are theirs. With Residual,
+// res is the other operand's rows, ldr bytes apart; else it is not used.
 type GEMMRequant struct {
 	Name       string
 	ISA        ISA
 	MR, NR, KR int
+	Panels     int
 	Residual   bool
 	Fn         func(dst *byte, ldd int, a *byte, lda int, b *int8, k int, bias *int32, mult *float32, res *byte, ldr int, p *asm.Requant)
 }
@@ -218,10 +220,16 @@ func gemmFamily(g *GEMM) []*GEMM {
 	return family
 }
 
-// chooseGEMMRequant returns the record for the largest tile of a family, nil if there is none.
-func chooseGEMMRequant(family []*GEMM, residual bool) *GEMMRequant {
+// weight is the place of term t of column j in weights of k terms.
+func (g *GEMMRequant) weight(k, t, j int) int {
+	nr := g.NR / g.Panels
+	return j/nr*nr*k + (t/g.KR*nr+j%nr)*g.KR + t%g.KR
+}
+
+// chooseGEMMRequant returns the record for so many panels of a family, nil if there is none.
+func chooseGEMMRequant(family []*GEMM, panels int, residual bool) *GEMMRequant {
 	for i := range gemmRequants {
-		if g, f := &gemmRequants[i], family[0]; g.Residual == residual && g.ISA == f.ISA && g.MR == f.MR && g.NR == f.NR && g.KR == f.KR {
+		if g, f := &gemmRequants[i], family[0]; g.Residual == residual && g.Panels == panels && g.ISA == f.ISA && g.NR == panels*f.NR && g.KR == f.KR {
 			return g
 		}
 	}

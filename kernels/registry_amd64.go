@@ -43,8 +43,10 @@ var archGEMMs = []GEMM{
 }
 
 var archGEMMRequants = []GEMMRequant{
-	{"u8s8_gemmrequant_14x32c4_avx512vnni", AVX512VNNI, 14, 32, 4, false, asm.U8S8GemmRequant14x32c4AVX512VNNI},
-	{"u8s8_gemmrequantadd_14x32c4_avx512vnni", AVX512VNNI, 14, 32, 4, true, asm.U8S8GemmRequantAdd14x32c4AVX512VNNI},
+	{"u8s8_gemmrequant_14x32c4_avx512vnni", AVX512VNNI, 14, 32, 4, 1, false, asm.U8S8GemmRequant14x32c4AVX512VNNI},
+	{"u8s8_gemmrequantadd_14x32c4_avx512vnni", AVX512VNNI, 14, 32, 4, 1, true, asm.U8S8GemmRequantAdd14x32c4AVX512VNNI},
+	{"u8s8_gemmrequant_7x64c4_avx512vnni", AVX512VNNI, 7, 64, 4, 2, false, asm.U8S8GemmRequant7x64c4AVX512VNNI},
+	{"u8s8_gemmrequantadd_7x64c4_avx512vnni", AVX512VNNI, 7, 64, 4, 2, true, asm.U8S8GemmRequantAdd7x64c4AVX512VNNI},
 }
 
 var archRequantizers = []Requantizer{

@@ -152,7 +152,7 @@ func selfTestGEMMRequant(g *GEMMRequant) error {
 		for i := range a {
 			a[i] = byte(r.Uint32())
 		}
-		for i := range b { // [k/KR][NR][KR]
+		for i := range b {
 			b[i] = int8(r.Uint32())
 		}
 		for j := range g.NR {
@@ -177,7 +177,7 @@ func selfTestGEMMRequant(g *GEMMRequant) error {
 		sums, got, want := make([]int32, g.MR*g.NR), make([]byte, g.MR*g.NR), make([]byte, g.MR*g.NR)
 		for i := range sums {
 			for t := range k {
-				sums[i] += int32(a[i/g.NR*k+t]) * int32(b[(t/g.KR*g.NR+i%g.NR)*g.KR+t%g.KR])
+				sums[i] += int32(a[i/g.NR*k+t]) * int32(b[g.weight(k, t, i%g.NR)])
 			}
 		}
 		requant(&want[0], g.NR, &sums[0], g.NR, g.MR, g.NR, &bias[0], &mult[0], &res[0], g.NR, p)

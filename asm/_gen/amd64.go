@@ -18,7 +18,7 @@ import (
 
 var amd64Files = []asmFile{
 	gemmVNNI(),
-	gemmRequantVNNI(),
+	gemmRequantVNNI(14, 32), gemmRequantVNNI(7, 64),
 	gemmAVX2(),
 	gemmPairSafeAVX2(),
 	requantAVX2(),
