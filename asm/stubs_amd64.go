@@ -565,6 +565,46 @@ func U8AddAVX2(dst *byte, a *byte, b *byte, n int, p *Requant)
 //go:noescape
 func U8MulAVX2(dst *byte, a *byte, b *byte, n int, p *Requant)
 
+// U8RescaleAVX512 is, for i < n:
+//
+//	v := float32(float32(int32(a[i])+p.AOff)*p.AMult)
+//	dst[i] = byte(p.RZero + rne(clamp(v, p.RLo, p.RHi)))
+//
+// It reads up to 64 bytes behind each operand and writes n bytes. dst may be an operand of bytes.
+//
+//go:noescape
+func U8RescaleAVX512(dst *byte, a *byte, n int, p *Requant)
+
+// S32U8RescaleAVX512 is, for i < n:
+//
+//	v := float32(float32(int32(a[i])+p.AOff)*p.AMult)
+//	dst[i] = byte(p.RZero + rne(clamp(v, p.RLo, p.RHi)))
+//
+// It reads up to 64 bytes behind each operand and writes n bytes. dst may be an operand of bytes.
+//
+//go:noescape
+func S32U8RescaleAVX512(dst *byte, a *int32, n int, p *Requant)
+
+// U8AddAVX512 is, for i < n:
+//
+//	v := float32(float32(int32(a[i])+p.AOff)*p.AMult) + float32(float32(int32(b[i])-p.BZero)*p.BMult)
+//	dst[i] = byte(p.RZero + rne(clamp(v, p.RLo, p.RHi)))
+//
+// It reads up to 64 bytes behind each operand and writes n bytes. dst may be an operand of bytes.
+//
+//go:noescape
+func U8AddAVX512(dst *byte, a *byte, b *byte, n int, p *Requant)
+
+// U8MulAVX512 is, for i < n:
+//
+//	v := float32(float32(int32(a[i])+p.AOff)*float32(int32(b[i])-p.BZero)*p.AMult)
+//	dst[i] = byte(p.RZero + rne(clamp(v, p.RLo, p.RHi)))
+//
+// It reads up to 64 bytes behind each operand and writes n bytes. dst may be an operand of bytes.
+//
+//go:noescape
+func U8MulAVX512(dst *byte, a *byte, b *byte, n int, p *Requant)
+
 // U8S16AttendAVX2 is, for i < pixels, j < n:
 //
 //	factor := p.A + (p.B*(gh[j]+int32(gw[n*i+j]))+p.Round)>>14

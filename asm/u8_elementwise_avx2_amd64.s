@@ -92,14 +92,14 @@ TEXT ·S32U8RescaleAVX2(SB), NOSPLIT, $0-32
 	MOVQ         n+16(FP), DX
 
 loop:
-	VMOVDQU      (CX), Y0
+	VMOVUPS      (CX), Y0
 	VPADDD       Y10, Y0, Y0
 	VCVTDQ2PS    Y0, Y0
 	VMULPS       Y11, Y0, Y0
 	VMAXPS       Y8, Y0, Y0
 	VMINPS       Y9, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
-	VMOVDQU      32(CX), Y1
+	VMOVUPS      32(CX), Y1
 	VPADDD       Y10, Y1, Y1
 	VCVTDQ2PS    Y1, Y1
 	VMULPS       Y11, Y1, Y1

@@ -10,10 +10,10 @@ var (
 		{"u8s32_sum_avx2", AVX2, 8, asm.U8S32SumAVX2},
 	}
 	archMaxers    = []Row[maxFunc]{{"u8_max_avx2", AVX2, 32, asm.U8MaxAVX2}}
-	archRescalers = []Row[unaryFunc]{{"u8_rescale_avx2", AVX2, 3, asm.U8RescaleAVX2}}
-	archRounders  = []Row[roundFunc]{{"s32u8_rescale_avx2", AVX2, 4, asm.S32U8RescaleAVX2}}
-	archAdders    = []Row[binaryFunc]{{"u8_add_avx2", AVX2, 2, asm.U8AddAVX2}}
-	archMulers    = []Row[binaryFunc]{{"u8_mul_avx2", AVX2, 2, asm.U8MulAVX2}}
+	archRescalers = []Row[unaryFunc]{{"u8_rescale_avx512", AVX512, 8, asm.U8RescaleAVX512}, {"u8_rescale_avx2", AVX2, 3, asm.U8RescaleAVX2}}
+	archRounders  = []Row[roundFunc]{{"s32u8_rescale_avx512", AVX512, 10, asm.S32U8RescaleAVX512}, {"s32u8_rescale_avx2", AVX2, 4, asm.S32U8RescaleAVX2}}
+	archAdders    = []Row[binaryFunc]{{"u8_add_avx512", AVX512, 5, asm.U8AddAVX512}, {"u8_add_avx2", AVX2, 2, asm.U8AddAVX2}}
+	archMulers    = []Row[binaryFunc]{{"u8_mul_avx512", AVX512, 5, asm.U8MulAVX512}, {"u8_mul_avx2", AVX2, 2, asm.U8MulAVX2}}
 	archAttenders = []Row[attendFunc]{
 		{"u8s16_attend_avx512", AVX512, 6, asm.U8S16AttendAVX512},
 		{"u8s16_attend_avx2", AVX2, 4, asm.U8S16AttendAVX2},

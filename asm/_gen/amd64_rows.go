@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
+	"strings"
 )
 
 const (
@@ -185,21 +186,25 @@ func maxAVX2() asmFile {
 	}}}}
 }
 
-// elementwiseAVX2: requantizations of one operand or two, 16 elements at a time.
-func elementwiseAVX2() asmFile {
+// elementwise: requantizations of one operand or two, 16 elements at a time or 64.
+func elementwise(isa string, wide bool) asmFile {
 	const a, o = "float32(int32(a[i])+p.AOff)", "float32(int32(b[i])-p.BZero)"
 	scale := func(b *builder, k consts, x, _ reg.VecPhysical) { b.VMULPS(k.get(offAMult), x, x) }
-	return asmFile{name: "u8_elementwise_avx2", funcs: []asmFunc{
-		elementwise("U8RescaleAVX2", unarySig, "float32("+a+"*p.AMult)", []int{offAOff, offAMult}, scale),
-		elementwise("S32U8RescaleAVX2", sumsSig, "float32("+a+"*p.AMult)", []int{offAOff, offAMult}, scale),
-		elementwise("U8AddAVX2", binarySig, "float32("+a+"*p.AMult) + float32("+o+"*p.BMult)", []int{offAOff, offAMult, offBZero, offBMult},
+	one := elementwiseAVX2
+	if wide {
+		one = elementwiseAVX512
+	}
+	return asmFile{name: "u8_elementwise_" + strings.ToLower(isa), funcs: []asmFunc{
+		one("U8Rescale"+isa, unarySig, "float32("+a+"*p.AMult)", []int{offAOff, offAMult}, scale),
+		one("S32U8Rescale"+isa, sumsSig, "float32("+a+"*p.AMult)", []int{offAOff, offAMult}, scale),
+		one("U8Add"+isa, binarySig, "float32("+a+"*p.AMult) + float32("+o+"*p.BMult)", []int{offAOff, offAMult, offBZero, offBMult},
 			func(b *builder, k consts, x, y reg.VecPhysical) {
 				b.VMULPS(k.get(offAMult), x, x)
 				b.VMULPS(k.get(offBMult), y, y)
 				b.VADDPS(y, x, x)
 			}),
 		// The product of two differences is at most 255*255, which a float holds exactly.
-		elementwise("U8MulAVX2", binarySig, "float32("+a+"*"+o+"*p.AMult)", []int{offAOff, offAMult, offBZero},
+		one("U8Mul"+isa, binarySig, "float32("+a+"*"+o+"*p.AMult)", []int{offAOff, offAMult, offBZero},
 			func(b *builder, k consts, x, y reg.VecPhysical) {
 				b.VMULPS(y, x, x)
 				b.VMULPS(k.get(offAMult), x, x)
@@ -207,9 +212,9 @@ func elementwiseAVX2() asmFile {
 	}}
 }
 
-// elementwise is one such function; value turns the differences of the operands from their zero points, as floats, into the
+// elementwiseAVX2 is one such function; value turns the differences of the operands from their zero points, as floats, into the
 // value to round, in x.
-func elementwise(name, sig, v string, fields []int, value func(b *builder, k consts, x, y reg.VecPhysical)) asmFunc {
+func elementwiseAVX2(name, sig, v string, fields []int, value func(b *builder, k consts, x, y reg.VecPhysical)) asmFunc {
 	emit := func(b *builder) {
 		p := b.arg("p")
 		zero := xmm(15)
@@ -227,22 +232,7 @@ func elementwise(name, sig, v string, fields []int, value func(b *builder, k con
 		b.Label("loop")
 		for half := range 2 {
 			x, y := ymm(half), ymm(2+half)
-			if size == 4 {
-				b.VMOVDQU(mem(a, 32*half), x)
-			} else {
-				b.VPMOVZXBD(mem(a, 8*half), x)
-			}
-			b.VPADDD(k.get(offAOff), x, x)
-			b.VCVTDQ2PS(x, x)
-			if other != nil {
-				b.VPMOVZXBD(mem(other, 8*half), y)
-				b.VPSUBD(k.get(offBZero), y, y)
-				b.VCVTDQ2PS(y, y)
-			}
-			value(b, k, x, y)
-			b.VMAXPS(k.get(offRLo), x, x)
-			b.VMINPS(k.get(offRHi), x, x)
-			b.VCVTPS2DQ(x, x)
+			b.element(k, a, other, 8*half, size, x, y, value)
 		}
 		b.pack16(0, 1, 2, zero)
 		b.CMPQ(n, imm(16))
@@ -258,6 +248,83 @@ func elementwise(name, sig, v string, fields []int, value func(b *builder, k con
 		b.JMP(operand.LabelRef("done"))
 		b.Label("tail")
 		b.storeBytes(xmm(0), n, dst, 16)
+		b.Label("done")
+		b.VZEROUPPER()
+		b.RET()
+	}
+	return asmFunc{name: name, sig: sig, doc: elementwiseDoc(name, v), emit: emit}
+}
+
+// element computes a register of elements from place on: the rounded value, in x.
+func (b *builder) element(k consts, a, other reg.Register, place, size int, x, y reg.VecPhysical, value func(b *builder, k consts, x, y reg.VecPhysical)) {
+	if size == 4 {
+		b.VMOVUPS(mem(a, 4*place), x)
+	} else {
+		b.VPMOVZXBD(mem(a, place), x)
+	}
+	b.VPADDD(k.get(offAOff), x, x)
+	b.VCVTDQ2PS(x, x)
+	if other != nil {
+		b.VPMOVZXBD(mem(other, place), y)
+		b.VPSUBD(k.get(offBZero), y, y)
+		b.VCVTDQ2PS(y, y)
+	}
+	value(b, k, x, y)
+	b.VMAXPS(k.get(offRLo), x, x)
+	b.VMINPS(k.get(offRHi), x, x)
+	b.VCVTPS2DQ(x, x)
+}
+
+// elementwiseAVX512 takes what is left behind the last 64 elements 16 at a time.
+func elementwiseAVX512(name, sig, v string, fields []int, value func(b *builder, k consts, x, y reg.VecPhysical)) asmFunc {
+	emit := func(b *builder) {
+		p := b.arg("p")
+		zero, order := zmm(31), zmm(30)
+		b.VPBROADCASTD(mem(p, offRZero), zero)
+		b.order(order, 0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15)
+		k := b.consts(p, nil, zmms[16:], append([]int{offRLo, offRHi}, fields...)...)
+		dst, a, n := b.arg("dst"), b.arg("a"), b.arg("n")
+		size := 1
+		if sig == sumsSig {
+			size = 4
+		}
+		var other reg.Register
+		if sig == binarySig {
+			other = b.arg("b")
+		}
+		advance := func(n int) {
+			b.ADDQ(imm(n*size), a)
+			if other != nil {
+				b.ADDQ(imm(n), other)
+			}
+			b.ADDQ(imm(n), dst)
+		}
+		b.SUBQ(imm(64), n)
+		b.JL(operand.LabelRef("rest"))
+		b.Label("loop")
+		for q := range 4 {
+			b.element(k, a, other, 16*q, size, zmm(q), zmm(4+q), value)
+			b.VPADDD(zero, zmm(q), zmm(q))
+		}
+		b.VPACKUSDW(zmm(1), zmm(0), zmm(0))
+		b.VPACKUSDW(zmm(3), zmm(2), zmm(2))
+		b.VPACKUSWB(zmm(2), zmm(0), zmm(0))
+		b.VPERMD(zmm(0), order, zmm(0))
+		b.VMOVDQU64(zmm(0), mem(dst, 0))
+		advance(64)
+		b.SUBQ(imm(64), n)
+		b.JGE(operand.LabelRef("loop"))
+		b.Label("rest")
+		b.ADDQ(imm(64), n)
+		b.JLE(operand.LabelRef("done"))
+		b.Label("some")
+		b.element(k, a, other, 0, size, zmm(0), zmm(4), value)
+		b.VPADDD(zero, zmm(0), zmm(0))
+		b.tailMask(n, 16, reg.K1)
+		b.VPMOVDB(zmm(0), reg.K1, mem(dst, 0))
+		advance(16)
+		b.SUBQ(imm(16), n)
+		b.JG(operand.LabelRef("some"))
 		b.Label("done")
 		b.VZEROUPPER()
 		b.RET()
