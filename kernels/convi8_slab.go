@@ -184,14 +184,43 @@ func gatherRuns(dst, src []byte, count, n, step, next int) {
 // maxSmallKH is the height of the largest window that gatherSmall is used for.
 const maxSmallKH = 16
 
-// gatherSmall copies columns of a few channels, up to 4, from rows: four bytes at a time, what is too much in each run being
-// written again by the next one, or behind the slab.
+// gatherSmall copies columns of a few channels, up to 4, from rows: row by row, four bytes at a time. What is too much in a run is
+// written again by the runs behind it, in its column or the next one, or lies behind the slab. So the last row comes first, and those
+// whose four bytes would reach it are copied with just theirs.
 func gatherSmall(dst []byte, rows []unsafe.Pointer, columns, run, next int) {
+	last := len(rows) - 1
 	d := unsafe.Pointer(unsafe.SliceData(dst))
-	for i := range columns {
-		for _, p := range rows {
-			*(*[4]byte)(d) = *(*[4]byte)(unsafe.Add(p, i*next))
-			d = unsafe.Add(d, run)
+	step := len(rows) * run
+	gatherFours(unsafe.Add(d, last*run), rows[last], columns, step, next)
+	for ky := range last {
+		to, from := unsafe.Add(d, ky*run), rows[ky]
+		switch {
+		case (last-ky)*run >= 4:
+			gatherFours(to, from, columns, step, next)
+		case run == 3:
+			for range columns {
+				*(*[2]byte)(to) = *(*[2]byte)(from)
+				*(*byte)(unsafe.Add(to, 2)) = *(*byte)(unsafe.Add(from, 2))
+				to, from = unsafe.Add(to, step), unsafe.Add(from, next)
+			}
+		case run == 2:
+			for range columns {
+				*(*[2]byte)(to) = *(*[2]byte)(from)
+				to, from = unsafe.Add(to, step), unsafe.Add(from, next)
+			}
+		default:
+			for range columns {
+				*(*byte)(to) = *(*byte)(from)
+				to, from = unsafe.Add(to, step), unsafe.Add(from, next)
+			}
 		}
+	}
+}
+
+// gatherFours copies four bytes count times, next bytes apart at from and step bytes at to.
+func gatherFours(to, from unsafe.Pointer, count, step, next int) {
+	for range count {
+		*(*[4]byte)(to) = *(*[4]byte)(from)
+		to, from = unsafe.Add(to, step), unsafe.Add(from, next)
 	}
 }
