@@ -1744,12 +1744,18 @@ func F16F32WinoFilter4F16C(dst *float32, ldp int, src *uint16, k int, tmp *float
 //go:noescape
 func F32WinoOutput4FMA(dst *float32, row int, pix int, src *float32, ldp int, tiles int, bias *float32, res *float32, p *ClampF32, tmp *float32)
 
-// SHA256PairSHA is SHA-256's compression of blocks of 64 bytes: of those from p with the eight words of state as chaining value, and
-// of those from q with the eight words behind them. k is the 64 constants, and 16 bytes that reverse the order of bytes in a
-// word. blocks is at least 1.
+// SHA256x2SHA is SHA-256's compression of blocks of 64 bytes of two messages: those from p[0] with the eight words of state as
+// chaining value, and those from p[1] with the eight words behind them. k is the 64 constants, and 16 bytes that reverse the order
+// of bytes in a word. blocks is at least 1.
 //
 //go:noescape
-func SHA256PairSHA(state *uint32, p *byte, q *byte, blocks int, k *uint32)
+func SHA256x2SHA(state *uint32, p **byte, blocks int, k *uint32)
+
+// SHA256x16AVX512 is SHA-256's compression of blocks of 64 bytes of 16 messages: those from p[i] with the words state[i], state[16+i], ...
+// as chaining value. k is the 64 constants, and 16 bytes that reverse the order of bytes in a word. blocks is at least 1.
+//
+//go:noescape
+func SHA256x16AVX512(state *uint32, p **byte, blocks int, k *uint32)
 
 // F32SigmoidAVX512 sets dst[i] to Sigmoid.At(src[i]) of package kernels, the same bits, for i < n, a multiple of 8.
 //

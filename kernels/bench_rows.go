@@ -1,6 +1,10 @@
 package kernels
 
-import "github.com/rfga-edge/rfga-edge/asm"
+import (
+	"slices"
+
+	"github.com/rfga-edge/rfga-edge/asm"
+)
 
 // winograd measures the transforms of s.M tiles of s.K input and s.N output channels, in every form.
 func (b *benches) winograd(s BenchShape) {
@@ -99,11 +103,15 @@ func (b *benches) rows(op string, s BenchShape) {
 		kind := map[string][]Row[binaryFunc]{"add": adders, "mul": mulers}[op]
 		benchRows(b, kind, n, func(f binaryFunc) { f(&z[0], &x[0], &y[0], n, p) })
 	case "sha256":
-		x := filled[byte](2 * ceilDiv(s.K*s.N, sha256Block) * sha256Block)
-		benchRows(b, sha256Pairs, len(x), func(f sha256PairFunc) {
-			var state [16]uint32
-			f(&state[0], &x[0], &x[len(x)/2], len(x)/2/sha256Block, &sha256Constants[0])
-		})
+		x := filled[byte](ceilDiv(s.K*s.N, sha256Block) * sha256Block)
+		for i := range sha256s {
+			row := &sha256s[i]
+			var state [maxSHA256Lanes * 8]uint32
+			from := slices.Repeat([]*byte{&x[0]}, row.Lanes)
+			b.row(row.Name, row.ISA, row == chooseSHA256(features), row.Lanes*len(x), func() {
+				row.Fn(&state[0], &from[0], len(x)/sha256Block, &sha256Constants[0])
+			})
+		}
 	case "scan":
 		k := ceilDiv(s.K, scanBlock) * scanBlock
 		w := filled[int8](k * s.N)

@@ -60,7 +60,9 @@ func eachRow(add func(op, name string, isa ISA)) {
 	listRows("depthwisei16", depthwises16, add)
 	listRows("requanti16", requantizers16, add)
 	listRows("addi16", adders16, add)
-	listRows("sha256", sha256Pairs, add)
+	for i := range sha256s {
+		add("sha256", sha256s[i].Name, sha256s[i].ISA)
+	}
 }
 
 func listRows[F any](op string, rows []Row[F], add func(op, name string, isa ISA)) {

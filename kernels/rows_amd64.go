@@ -46,10 +46,13 @@ var archDepthwises3x3 = []Depthwise3x3{
 
 // Rates are weights per cycle.
 var (
-	archSHA256Pairs = []Row[sha256PairFunc]{{"sha256_pair_sha", SHA, 2, asm.SHA256PairSHA}}
-	archScanners    = []Row[scanFunc]{{"s8_scan_avx2", AVX2, 10, scanAVX2}}
-	archSpreaders4  = []Row[spreadFunc]{{"s8_spread_8x4_avx2", AVX2, 12, asm.S8Spread8x4AVX2}}
-	archSpreaders2  = []Row[spreadFunc]{{"s8_spread_8x2_avx2", AVX2, 10, asm.S8Spread8x2AVX2}}
+	archSHA256s = []sha256Row{
+		{Row[sha256Func]{"sha256_x2_sha", SHA, 2, asm.SHA256x2SHA}, 2, false},
+		{Row[sha256Func]{"sha256_x16_avx512", AVX512, 1, asm.SHA256x16AVX512}, 16, true},
+	}
+	archScanners   = []Row[scanFunc]{{"s8_scan_avx2", AVX2, 10, scanAVX2}}
+	archSpreaders4 = []Row[spreadFunc]{{"s8_spread_8x4_avx2", AVX2, 12, asm.S8Spread8x4AVX2}}
+	archSpreaders2 = []Row[spreadFunc]{{"s8_spread_8x2_avx2", AVX2, 10, asm.S8Spread8x2AVX2}}
 )
 
 func scanAVX2(w *int8, n int) (s asm.Scan) {

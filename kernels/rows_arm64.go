@@ -22,10 +22,10 @@ var archDepthwises3x3 = []Depthwise3x3{
 
 // Weights are proved and packed by plain Go.
 var (
-	archSHA256Pairs []Row[sha256PairFunc]
-	archScanners    []Row[scanFunc]
-	archSpreaders4  []Row[spreadFunc]
-	archSpreaders2  []Row[spreadFunc]
+	archSHA256s    []sha256Row
+	archScanners   []Row[scanFunc]
+	archSpreaders4 []Row[spreadFunc]
+	archSpreaders2 []Row[spreadFunc]
 )
 
 // Rows of int16.

@@ -16,7 +16,7 @@ var (
 // There is no kernel of its own for windows of 3x3, the others take them, and weights are proved and packed by plain Go.
 var (
 	archDepthwises3x3 []Depthwise3x3
-	archSHA256Pairs   []Row[sha256PairFunc]
+	archSHA256s       []sha256Row
 	archScanners      []Row[scanFunc]
 	archSpreaders4    []Row[spreadFunc]
 	archSpreaders2    []Row[spreadFunc]

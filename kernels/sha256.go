@@ -9,15 +9,31 @@ import (
 	"unsafe"
 )
 
-// sha256PairFunc is SHA-256's compression of blocks of 64 bytes of two messages, from p and q, with the chaining values state[0:8] and
-// state[8:16]. k is sha256Constants. blocks is at least 1.
-type sha256PairFunc = func(state *uint32, p, q *byte, blocks int, k *uint32)
+// sha256Func is SHA-256's compression of blocks of 64 bytes of some messages, those of message i from p[i], with the chaining values
+// in state. k is sha256Constants. blocks is at least 1.
+type sha256Func = func(state *uint32, p **byte, blocks int, k *uint32)
+
+// sha256Row is the record of a compression of Lanes messages at once. state is [Lanes][8], or with ByWord [8][Lanes].
+type sha256Row struct {
+	Row[sha256Func]
+	Lanes  int
+	ByWord bool
+}
+
+const maxSHA256Lanes = 16
 
 // There is no portable row: crypto/sha256 is that.
-var (
-	sha256Pairs = archSHA256Pairs
-	sha256Pair  = chooseRow(sha256Pairs, features)
-)
+var sha256s = archSHA256s
+
+func chooseSHA256(available ISA) *sha256Row {
+	var best *sha256Row
+	for i := range sha256s {
+		if r := &sha256s[i]; r.ISA&^available == 0 && (best == nil || r.Rate > best.Rate) {
+			best = r
+		}
+	}
+	return best
+}
 
 const sha256Block = 64
 
@@ -43,59 +59,86 @@ next:
 	return out
 }
 
-// SHA256Pair returns a function that computes the SHA-256 of two messages of one length at once, in less time than one after the
-// other, or nil if this CPU has no kernel for it.
-func SHA256Pair() func(a, b []byte) (x, y [32]byte) {
-	if sha256Pair == nil {
-		return nil
+// SHA256Many returns a function that writes the SHA-256 of messages of one length to sums, and how many it takes at once, in less time
+// than one after the other. Without a kernel for that on this CPU it returns nil.
+func SHA256Many() (sum func(messages [][]byte, sums [][32]byte), lanes int) {
+	row := chooseSHA256(features)
+	if row == nil {
+		return nil, 0
 	}
-	return sha256PairOf(sha256Pair.Fn)
+	return row.sum, row.Lanes
 }
 
-func sha256PairOf(f sha256PairFunc) func(a, b []byte) (x, y [32]byte) {
-	return func(a, b []byte) (x, y [32]byte) {
-		var state [16]uint32
-		copy(state[:8], sha256Initial)
-		copy(state[8:], sha256Initial)
-		k := &sha256Constants[0]
-		whole := len(a) / sha256Block
-		if b = b[:len(a)]; whole > 0 {
-			f(&state[0], unsafe.SliceData(a), unsafe.SliceData(b), whole, k)
+// sum hashes up to Lanes messages. Lanes without one hash the first.
+func (r *sha256Row) sum(messages [][]byte, sums [][32]byte) {
+	var state [maxSHA256Lanes * 8]uint32
+	word := func(lane, i int) *uint32 {
+		if r.ByWord {
+			return &state[r.Lanes*i+lane]
 		}
-		// What is left of each, a bit that is set, and the length in bits at the end of a block.
-		var ends [2][2 * sha256Block]byte
-		rest := len(a) % sha256Block
-		blocks := 1 + (rest+8)/sha256Block
-		for i, m := range [2][]byte{a, b} {
-			copy(ends[i][:], m[len(m)-rest:])
-			ends[i][rest] = 0x80
-			binary.BigEndian.PutUint64(ends[i][blocks*sha256Block-8:], 8*uint64(len(m)))
+		return &state[8*lane+i]
+	}
+	n := len(messages[0])
+	var from [maxSHA256Lanes]*byte
+	// What is left of each, a bit that is set, and the length in bits at the end of a block.
+	var ends [maxSHA256Lanes][2 * sha256Block]byte
+	rest := n % sha256Block
+	last := 1 + (rest+8)/sha256Block
+	for lane := range r.Lanes {
+		m := messages[0]
+		if lane < len(messages) {
+			m = messages[lane][:n]
 		}
-		f(&state[0], &ends[0][0], &ends[1][0], blocks, k)
+		for i, v := range sha256Initial {
+			*word(lane, i) = v
+		}
+		from[lane] = unsafe.SliceData(m)
+		copy(ends[lane][:], m[n-rest:])
+		ends[lane][rest] = 0x80
+		binary.BigEndian.PutUint64(ends[lane][last*sha256Block-8:], 8*uint64(n))
+	}
+	// A part at a time: the garbage collector cannot stop a goroutine inside of a kernel, and all others wait meanwhile.
+	for blocks := n / sha256Block; blocks > 0; {
+		part := min(blocks, 16<<10/r.Lanes)
+		r.Fn(&state[0], &from[0], part, &sha256Constants[0])
+		for lane := range r.Lanes {
+			from[lane] = (*byte)(unsafe.Add(unsafe.Pointer(from[lane]), part*sha256Block))
+		}
+		blocks -= part
+	}
+	for lane := range from {
+		from[lane] = &ends[lane][0]
+	}
+	r.Fn(&state[0], &from[0], last, &sha256Constants[0])
+	for lane := range messages {
 		for i := range 8 {
-			binary.BigEndian.PutUint32(x[4*i:], state[i])
-			binary.BigEndian.PutUint32(y[4*i:], state[8+i])
+			binary.BigEndian.PutUint32(sums[lane][4*i:], *word(lane, i))
 		}
-		return x, y
 	}
 }
 
 // selfTestSHA256 compares with crypto/sha256, with lengths around the edges of blocks.
 func selfTestSHA256(tell func(kernel string, err error)) {
 	r := rand.New(rand.NewPCG(9, 9))
-	for i := range sha256Pairs {
-		row := &sha256Pairs[i]
+	for i := range sha256s {
+		row := &sha256s[i]
 		if row.ISA&^features != 0 {
 			continue
 		}
 		var err error
 		for _, n := range []int{0, 1, 55, 56, 63, 64, 65, 119, 120, 128, 1000, 4096} {
-			a, b := make([]byte, n), make([]byte, n)
-			for j := range n {
-				a[j], b[j] = byte(r.Uint32()), byte(r.Uint32())
+			messages, sums := make([][]byte, row.Lanes), make([][32]byte, row.Lanes)
+			for i := range messages {
+				messages[i] = make([]byte, n)
+				for j := range n {
+					messages[i][j] = byte(r.Uint32())
+				}
 			}
-			if x, y := sha256PairOf(row.Fn)(a, b); x != sha256.Sum256(a) || y != sha256.Sum256(b) {
-				err = fmt.Errorf("%d bytes: another digest than crypto/sha256's", n)
+			row.sum(messages, sums)
+			for i, m := range messages {
+				if sums[i] != sha256.Sum256(m) {
+					err = fmt.Errorf("%d bytes: another digest than crypto/sha256's", n)
+				}
 			}
 		}
 		tell(row.Name, err)

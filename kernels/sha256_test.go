@@ -1,68 +1,80 @@
 package kernels
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"testing"
 )
 
-func checkSHA256Pair(t testing.TB, f sha256PairFunc, message []byte) {
-	// Two messages of one length, each at its own place in memory, with other bytes around them.
-	n := len(message) / 2
-	for _, shift := range []int{0, 1} {
-		buf := append(make([]byte, shift), message...)
-		a, b := buf[shift:][:n:n], buf[shift+n:][:n:n]
-		if x, y := sha256PairOf(f)(a, b); x != sha256.Sum256(a) || y != sha256.Sum256(b) {
-			t.Errorf("%d bytes, shifted by %d: another digest than crypto/sha256's", n, shift)
+// checkSHA256 hashes messages of one length, of every number up to the kernel's, each with other bytes around it.
+func checkSHA256(t testing.TB, row *sha256Row, bytes []byte) {
+	for count := 1; count <= row.Lanes; count++ {
+		n := len(bytes) / count
+		messages, sums := make([][]byte, count), make([][32]byte, count)
+		for i := range messages {
+			messages[i] = bytes[i*n:][:n:n]
+		}
+		row.sum(messages, sums)
+		for i, m := range messages {
+			if sums[i] != sha256.Sum256(m) {
+				t.Errorf("%s: message %d of %d, %d bytes: another digest than crypto/sha256's", row.Name, i, count, n)
+			}
 		}
 	}
 }
 
-func TestSHA256Pair(t *testing.T) {
-	message := make([]byte, 2*1100)
+func TestSHA256(t *testing.T) {
+	message := make([]byte, 5000)
 	for i := range message {
 		message[i] = byte(i * i >> 3)
 	}
-	for i := range sha256Pairs {
-		if row := &sha256Pairs[i]; row.ISA&^features == 0 {
+	for i := range sha256s {
+		row := &sha256s[i]
+		t.Run(row.Name, func(t *testing.T) {
+			runnable(t, row.Name, row.ISA)
 			for n := range 300 {
-				checkSHA256Pair(t, row.Fn, message[:2*n])
+				checkSHA256(t, row, message[:row.Lanes*n])
+				checkSHA256(t, row, message[n:])
 			}
-			checkSHA256Pair(t, row.Fn, message)
-			if n := testing.AllocsPerRun(10, func() { sha256PairOf(row.Fn) }); n > 1 {
-				t.Errorf("%s: %g allocations", row.Name, n)
-			}
-		} else {
-			t.Logf("%s: not on this CPU", row.Name)
-		}
+			long := bytes.Repeat(message, 300) // more than a kernel is given at once
+			checkSHA256(t, row, long[:len(long)-7])
+		})
 	}
 }
 
-func FuzzSHA256Pair(f *testing.F) {
+func FuzzSHA256(f *testing.F) {
 	f.Add([]byte("ab"))
-	f.Add(make([]byte, 2*119))
+	f.Add(make([]byte, 16*119))
 	f.Fuzz(func(t *testing.T, message []byte) {
-		for i := range sha256Pairs {
-			if row := &sha256Pairs[i]; row.ISA&^features == 0 {
-				checkSHA256Pair(t, row.Fn, message)
+		for i := range sha256s {
+			if row := &sha256s[i]; row.ISA&^features == 0 {
+				checkSHA256(t, row, message)
 			}
 		}
 	})
 }
 
-func BenchmarkSHA256Pair(b *testing.B) {
+func BenchmarkSHA256(b *testing.B) {
 	a := make([]byte, 1<<20)
 	b.Run("crypto", func(b *testing.B) {
-		b.SetBytes(2 << 20)
+		b.SetBytes(1 << 20)
 		for b.Loop() {
-			sha256.Sum256(a)
 			sha256.Sum256(a)
 		}
 	})
-	if f := SHA256Pair(); f != nil {
-		b.Run("pair", func(b *testing.B) {
-			b.SetBytes(2 << 20)
+	for i := range sha256s {
+		row := &sha256s[i]
+		if row.ISA&^features != 0 {
+			continue
+		}
+		messages, sums := make([][]byte, row.Lanes), make([][32]byte, row.Lanes)
+		for i := range messages {
+			messages[i] = a
+		}
+		b.Run(row.Name, func(b *testing.B) {
+			b.SetBytes(int64(row.Lanes) << 20)
 			for b.Loop() {
-				f(a, a)
+				row.sum(messages, sums)
 			}
 		})
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/rfga-edge/rfga-edge/runtime/format"
 )
 
-func init() { format.SumPair = kernels.SHA256Pair() }
+func init() { format.SumMany, format.SumLanes = kernels.SHA256Many() }
 
 // Model is a loaded network: the file's contents and the plan. It is read-only, safe for concurrent use, and shared by any
 // number of sessions.

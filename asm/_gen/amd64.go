@@ -85,6 +85,7 @@ var amd64Files = []asmFile{
 	winoF32Four(floatAVX512),
 	winoF32Four(floatAVX2),
 	sha256Pair(),
+	sha256Lanes(),
 	miscF32(floatAVX512),
 	miscF32(floatAVX2),
 	peakAVX512VNNI(),

@@ -16,9 +16,12 @@ const (
 	treeFrom  = 8 << 20 // bytes of a file from which the writer sets the flag
 )
 
-// SumPair returns the SHA-256 of two messages of one length, in less time than one after the other takes. Package runtime sets it,
-// before any file is opened, where the CPU has instructions for it; otherwise it is nil.
-var SumPair func(a, b []byte) (x, y [sha256.Size]byte)
+// SumMany writes the SHA-256 of up to SumLanes messages of one length to sums, in less time than one after the other takes. Package
+// runtime sets it, before any file is opened, where there is a kernel for the CPU; otherwise it is nil.
+var (
+	SumMany  func(messages [][]byte, sums [][sha256.Size]byte)
+	SumLanes int
+)
 
 func digestString(sum [sha256.Size]byte) string { return "sha256:" + hex.EncodeToString(sum[:]) }
 
@@ -50,22 +53,33 @@ func newHasher(file []byte) *hasher {
 
 // work hashes until there is nothing left to begin with.
 func (h *hasher) work() {
-	const step = 2
+	step := 1
+	if h.tree && SumMany != nil {
+		step = SumLanes
+	}
+	var many [][]byte
 	for {
-		i := int(h.next.Add(step)) - step
+		i := int(h.next.Add(int64(step))) - step
 		if i >= len(h.sums) {
 			return
 		}
 		n := min(step, len(h.sums)-i)
-		switch first := h.piece(i); {
-		case !h.tree:
+		if !h.tree {
 			h.sums[i] = plainDigest(h.file)
-		case n == step && SumPair != nil && len(h.piece(i+1)) == pieceSize:
-			h.sums[i], h.sums[i+1] = SumPair(first, h.piece(i+1))
-		default:
-			for j := range n {
-				h.sums[i+j] = sha256.Sum256(h.piece(i + j))
-			}
+			h.left.Done()
+			continue
+		}
+		many = many[:0]
+		for j := i; j < i+n && len(h.piece(j)) == pieceSize; j++ {
+			many = append(many, h.piece(j))
+		}
+		done := 0
+		if len(many) > SumLanes/8 && len(many) > 1 { // a few take no longer one by one
+			SumMany(many, h.sums[i:])
+			done = len(many)
+		}
+		for j := i + done; j < i+n; j++ {
+			h.sums[j] = sha256.Sum256(h.piece(j))
 		}
 		h.left.Add(-n)
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"testing"
 )
@@ -31,15 +32,23 @@ func treeOf(file []byte) []byte {
 
 func TestTreeDigest(t *testing.T) {
 	t.Run("one by one", testTreeDigest)
-	var pairs atomic.Int32
-	SumPair = func(a, b []byte) (x, y [sha256.Size]byte) {
-		pairs.Add(1)
-		return sha256.Sum256(a), sha256.Sum256(b)
-	}
-	defer func() { SumPair = nil }()
-	t.Run("two at once", testTreeDigest)
-	if pairs.Load() == 0 {
-		t.Error("SumPair was not called")
+	defer func() { SumMany, SumLanes = nil, 0 }()
+	for _, lanes := range []int{2, 3, 16} {
+		var calls atomic.Int32
+		SumMany = func(messages [][]byte, sums [][sha256.Size]byte) {
+			calls.Add(1)
+			if len(messages) > lanes {
+				t.Errorf("%d messages at once", len(messages))
+			}
+			for i, m := range messages {
+				sums[i] = sha256.Sum256(m)
+			}
+		}
+		SumLanes = lanes
+		t.Run(fmt.Sprintf("%d at once", lanes), testTreeDigest)
+		if calls.Load() == 0 {
+			t.Error("SumMany was not called")
+		}
 	}
 }
 

@@ -4,14 +4,15 @@
 
 #include "textflag.h"
 
-// func SHA256PairSHA(state *uint32, p *byte, q *byte, blocks int, k *uint32)
+// func SHA256x2SHA(state *uint32, p **byte, blocks int, k *uint32)
 // Requires: SHA, SSE2, SSE4.1, SSSE3
-TEXT ·SHA256PairSHA(SB), NOSPLIT, $0-40
+TEXT ·SHA256x2SHA(SB), NOSPLIT, $0-32
 	MOVQ    state+0(FP), AX
-	MOVQ    k+32(FP), CX
-	MOVQ    blocks+24(FP), DX
+	MOVQ    k+24(FP), CX
+	MOVQ    blocks+16(FP), DX
 	MOVQ    p+8(FP), BX
-	MOVQ    q+16(FP), SI
+	MOVQ    (BX), SI
+	MOVQ    8(BX), BX
 	MOVOU   256(CX), X14
 	MOVOU   (AX), X13
 	MOVOU   16(AX), X2
@@ -33,21 +34,21 @@ block:
 	MOVOU       X2, 16(AX)
 	MOVOU       X3, 32(AX)
 	MOVOU       X4, 48(AX)
-	MOVOU       (BX), X5
+	MOVOU       (SI), X5
 	PSHUFB      X14, X5
 	MOVOU       (CX), X0
 	PADDD       X5, X0
 	SHA256RNDS2 X0, X1, X2
 	PSHUFD      $0x0e, X0, X0
 	SHA256RNDS2 X0, X2, X1
-	MOVOU       (SI), X9
+	MOVOU       (BX), X9
 	PSHUFB      X14, X9
 	MOVOU       (CX), X0
 	PADDD       X9, X0
 	SHA256RNDS2 X0, X3, X4
 	PSHUFD      $0x0e, X0, X0
 	SHA256RNDS2 X0, X4, X3
-	MOVOU       16(BX), X6
+	MOVOU       16(SI), X6
 	PSHUFB      X14, X6
 	MOVOU       16(CX), X0
 	PADDD       X6, X0
@@ -55,7 +56,7 @@ block:
 	PSHUFD      $0x0e, X0, X0
 	SHA256RNDS2 X0, X2, X1
 	SHA256MSG1  X6, X5
-	MOVOU       16(SI), X10
+	MOVOU       16(BX), X10
 	PSHUFB      X14, X10
 	MOVOU       16(CX), X0
 	PADDD       X10, X0
@@ -63,7 +64,7 @@ block:
 	PSHUFD      $0x0e, X0, X0
 	SHA256RNDS2 X0, X4, X3
 	SHA256MSG1  X10, X9
-	MOVOU       32(BX), X7
+	MOVOU       32(SI), X7
 	PSHUFB      X14, X7
 	MOVOU       32(CX), X0
 	PADDD       X7, X0
@@ -71,7 +72,7 @@ block:
 	PSHUFD      $0x0e, X0, X0
 	SHA256RNDS2 X0, X2, X1
 	SHA256MSG1  X7, X6
-	MOVOU       32(SI), X11
+	MOVOU       32(BX), X11
 	PSHUFB      X14, X11
 	MOVOU       32(CX), X0
 	PADDD       X11, X0
@@ -79,7 +80,7 @@ block:
 	PSHUFD      $0x0e, X0, X0
 	SHA256RNDS2 X0, X4, X3
 	SHA256MSG1  X11, X10
-	MOVOU       48(BX), X8
+	MOVOU       48(SI), X8
 	PSHUFB      X14, X8
 	MOVOU       48(CX), X0
 	PADDD       X8, X0
@@ -91,7 +92,7 @@ block:
 	PSHUFD      $0x0e, X0, X0
 	SHA256RNDS2 X0, X2, X1
 	SHA256MSG1  X8, X7
-	MOVOU       48(SI), X12
+	MOVOU       48(BX), X12
 	PSHUFB      X14, X12
 	MOVOU       48(CX), X0
 	PADDD       X12, X0
@@ -333,12 +334,12 @@ block:
 	PADDD       X13, X1
 	MOVOU       16(AX), X13
 	PADDD       X13, X2
-	ADDQ        $+64, BX
+	ADDQ        $+64, SI
 	MOVOU       32(AX), X13
 	PADDD       X13, X3
 	MOVOU       48(AX), X13
 	PADDD       X13, X4
-	ADDQ        $+64, SI
+	ADDQ        $+64, BX
 	DECQ        DX
 	JNE         block
 	PSHUFD      $0x1b, X1, X13
