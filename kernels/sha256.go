@@ -101,10 +101,12 @@ func (r *sha256Row) sum(messages [][]byte, sums [][32]byte) {
 	for blocks := n / sha256Block; blocks > 0; {
 		part := min(blocks, 16<<10/r.Lanes)
 		r.Fn(&state[0], &from[0], part, &sha256Constants[0])
+		if blocks -= part; blocks == 0 {
+			break // no pointer behind a message: something else lies there
+		}
 		for lane := range r.Lanes {
 			from[lane] = (*byte)(unsafe.Add(unsafe.Pointer(from[lane]), part*sha256Block))
 		}
-		blocks -= part
 	}
 	for lane := range from {
 		from[lane] = &ends[lane][0]

@@ -3,6 +3,7 @@ package kernels
 import (
 	"bytes"
 	"crypto/sha256"
+	"runtime"
 	"testing"
 )
 
@@ -19,6 +20,36 @@ func checkSHA256(t testing.TB, row *sha256Row, bytes []byte) {
 			if sums[i] != sha256.Sum256(m) {
 				t.Errorf("%s: message %d of %d, %d bytes: another digest than crypto/sha256's", row.Name, i, count, n)
 			}
+		}
+	}
+}
+
+// A pointer behind the last block of a message is one to whatever lies there in memory, perhaps an object that the garbage collector has
+// freed: it ends the program when it finds one.
+func TestSHA256KeepsNoPointerBehind(t *testing.T) {
+	done := make(chan bool)
+	go func() {
+		defer close(done)
+		for range 50 {
+			runtime.GC()
+		}
+	}()
+	for i := 0; ; i++ {
+		select {
+		case <-done:
+			return
+		default:
+		}
+		for j := range sha256s {
+			row := &sha256s[j]
+			if row.ISA&^features != 0 {
+				continue
+			}
+			messages, sums := make([][]byte, row.Lanes), make([][32]byte, row.Lanes)
+			for k := range messages {
+				messages[k] = make([]byte, 64<<(i%4))
+			}
+			row.sum(messages, sums)
 		}
 	}
 }
