@@ -224,7 +224,7 @@ func S8S16WinoFilter4of3NEON(u *int16, ldf int, w *int8, groups int, rows *int16
 //
 //	y[i*ldy...][8*t+c] = (sum over f < 14 of A[f][i] * m[f*ldf...][8*t+c] * 0xfbaa6551 + corr[c]) >> 3,
 //
-// for i < 6, t < tiles, c < 8. ldy and ldf are in bytes; rows, n and tmp are not used.
+// for i < 6, t < tiles, c < 8. ldy and ldf are in bytes; tmp is not used.
 //
 //go:noescape
 func S32WinoOutput6of7NEON(y *int32, ldy int, m *int32, ldf int, tiles int, corr *int32, tmp *byte)
@@ -233,7 +233,7 @@ func S32WinoOutput6of7NEON(y *int32, ldy int, m *int32, ldf int, tiles int, corr
 //
 //	y[i*ldy...][8*t+c] = (sum over f < 6 of A[f][i] * m[f*ldf...][8*t+c] * 0xaaaaaaab + corr[c]) >> 3,
 //
-// for i < 4, t < tiles, c < 8. ldy and ldf are in bytes; rows, n and tmp are not used.
+// for i < 4, t < tiles, c < 8. ldy and ldf are in bytes; tmp is not used.
 //
 //go:noescape
 func S32WinoOutput4of3NEON(y *int32, ldy int, m *int32, ldf int, tiles int, corr *int32, tmp *byte)

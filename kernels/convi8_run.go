@@ -147,15 +147,15 @@ func (g *convI8) blockRows(io *IO, tmp []byte, r0, r1, p0, p1 int, have *span) {
 			a = at(tmp, g.block.offA)
 		}
 		n0 := p % g.panels * nr
-		switch left := g.go_ - n0; {
-		case g.wide != nil && left >= g.wide.NR:
-			n = g.wide.Panels
-			g.panel(io, tmp, a, r0, r1, p, group*g.go_+n0, g.wide.NR, g.wide)
-		case g.rounds != nil && left >= nr:
-			g.panel(io, tmp, a, r0, r1, p, group*g.go_+n0, nr, g.rounds)
-		default:
-			g.panel(io, tmp, a, r0, r1, p, group*g.go_+n0, min(nr, left), nil)
+		columns := min(nr, g.go_-n0)
+		var tile *GEMMRequant
+		for _, f := range []*GEMMRequant{g.wide, g.rounds} {
+			if f != nil && n0+f.NR <= g.go_ {
+				tile, columns, n = f, f.NR, f.Panels
+				break
+			}
 		}
+		g.panel(io, tmp, a, r0, r1, p, group*g.go_+n0, columns, tile)
 	}
 }
 
@@ -177,28 +177,35 @@ func (g *convI8) panel(io *IO, tmp []byte, a *byte, r0, r1, p, ch, n int, f *GEM
 			from = (r-r0)/g.out.W*g.block.pitch + ox*lda
 		}
 		first := (*byte)(unsafe.Add(unsafe.Pointer(a), from))
-		var res *byte
-		if g.residual {
-			res = at(io.In[1], r*oc+ch)
-		}
 		if f != nil && rows >= f.MR {
 			rows = f.MR
-			f.Fn(at(io.Out[0], r*oc+ch), oc, first, lda, b, g.kPad, bias, mult, res, oc, g.params)
+			f.Fn(at(io.Out[0], r*oc+ch), oc, first, lda, b, g.kPad, bias, mult, g.other(io, r, ch), oc, g.params)
 			continue
 		}
 		for j := 0; j < n; j += main.NR {
-			columns := min(main.NR, n-j)
-			g.product(acc, first, lda, at(g.packed, p*g.panelLen+j*g.kPad), rows)
-			if g.raw {
-				g.storeRaw(view[int32](io.Out[0])[r*oc+ch+j:], acc, at(g.bias, p*main.NR+j), rows, columns)
-				continue
-			}
-			if g.residual {
-				res = at(io.In[1], r*oc+ch+j)
-			}
-			g.requant.Fn(at(io.Out[0], r*oc+ch+j), oc, acc, main.NR, rows, columns, at(g.bias, p*main.NR+j), at(g.mult, p*main.NR+j), res, oc, g.params)
+			g.rest(io, acc, first, r, rows, p+j/main.NR, ch+j, min(main.NR, n-j))
 		}
 	}
+}
+
+// other is the other operand of an addition at a row and channel of the output, or nil.
+func (g *convI8) other(io *IO, r, ch int) *byte {
+	if !g.residual {
+		return nil
+	}
+	return at(io.In[1], r*g.out.C+ch)
+}
+
+// rest multiplies rows that are no whole tile, from row r of the output on, with panel p and stores columns ch..ch+n-1.
+func (g *convI8) rest(io *IO, acc *int32, a *byte, r, rows, p, ch, n int) {
+	nr, oc := g.family[0].NR, g.out.C
+	bias, mult := at(g.bias, p*nr), at(g.mult, p*nr)
+	g.product(acc, a, g.block.lda, at(g.packed, p*g.panelLen), rows)
+	if g.raw {
+		g.storeRaw(view[int32](io.Out[0])[r*oc+ch:], acc, bias, rows, n)
+		return
+	}
+	g.requant.Fn(at(io.Out[0], r*oc+ch), oc, acc, nr, rows, n, bias, mult, g.other(io, r, ch), oc, g.params)
 }
 
 // storeRaw writes accumulators as they are.

@@ -266,7 +266,6 @@ func gemmRequantVNNI(mr, nr int) asmFile {
 				"a is unsigned bytes; k is a multiple of 4 and at least 4.",
 			},
 			emit: func(b *builder) {
-				acc := func(i, j int) reg.VecPhysical { return zmm(columns*i + j) }
 				start := func(part reg.Register) {
 					// The rows are an odd number of times the lowest bit of their distance, or twice that.
 					b.BSFQ(b.arg("ldd"), reg.RCX)
@@ -286,7 +285,7 @@ func gemmRequantVNNI(mr, nr int) asmFile {
 					}
 					bias := b.arg("bias")
 					for j := range columns {
-						b.VMOVDQU32(mem(bias, 64*j), acc(0, j))
+						b.VMOVDQU32(mem(bias, 64*j), zmm(j))
 					}
 					for i := columns; i < columns*mr; i++ {
 						b.VMOVDQA64(zmm(i%columns), zmm(i))

@@ -1,9 +1,10 @@
 package main
 
 import (
+	"strings"
+
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
-	"strings"
 )
 
 const (
@@ -186,14 +187,16 @@ func maxAVX2() asmFile {
 	}}}}
 }
 
-// elementwise: requantizations of one operand or two, 16 elements at a time or 64.
-func elementwise(isa string, wide bool) asmFile {
+// elementFunc makes a function of one operand or two; value turns the differences of the operands from their zero points, as floats,
+// into the value to round, in x.
+type elementFunc func(name, sig, v string, fields []int, value elementValue) asmFunc
+
+type elementValue func(b *builder, k consts, x, y reg.VecPhysical)
+
+// elementwise: requantizations of one operand or two.
+func elementwise(isa string, one elementFunc) asmFile {
 	const a, o = "float32(int32(a[i])+p.AOff)", "float32(int32(b[i])-p.BZero)"
 	scale := func(b *builder, k consts, x, _ reg.VecPhysical) { b.VMULPS(k.get(offAMult), x, x) }
-	one := elementwiseAVX2
-	if wide {
-		one = elementwiseAVX512
-	}
 	return asmFile{name: "u8_elementwise_" + strings.ToLower(isa), funcs: []asmFunc{
 		one("U8Rescale"+isa, unarySig, "float32("+a+"*p.AMult)", []int{offAOff, offAMult}, scale),
 		one("S32U8Rescale"+isa, sumsSig, "float32("+a+"*p.AMult)", []int{offAOff, offAMult}, scale),
@@ -212,42 +215,28 @@ func elementwise(isa string, wide bool) asmFile {
 	}}
 }
 
-// elementwiseAVX2 is one such function; value turns the differences of the operands from their zero points, as floats, into the
-// value to round, in x.
-func elementwiseAVX2(name, sig, v string, fields []int, value func(b *builder, k consts, x, y reg.VecPhysical)) asmFunc {
+// elementwiseAVX2 takes 16 elements at a time.
+func elementwiseAVX2(name, sig, v string, fields []int, value elementValue) asmFunc {
 	emit := func(b *builder) {
 		p := b.arg("p")
 		zero := xmm(15)
 		b.VPBROADCASTW(mem(p, offRZero), zero)
 		k := b.consts(p, nil, ymms[8:], append([]int{offRLo, offRHi}, fields...)...)
-		dst, a, n := b.arg("dst"), b.arg("a"), b.arg("n")
-		size := 1
-		if sig == sumsSig {
-			size = 4
-		}
-		var other reg.GPVirtual
-		if sig == binarySig {
-			other = b.arg("b")
-		}
+		e := b.elements(sig, k, value)
 		b.Label("loop")
 		for half := range 2 {
-			x, y := ymm(half), ymm(2+half)
-			b.element(k, a, other, 8*half, size, x, y, value)
+			e.value(8*half, ymm(half), ymm(2+half))
 		}
 		b.pack16(0, 1, 2, zero)
-		b.CMPQ(n, imm(16))
+		b.CMPQ(e.n, imm(16))
 		b.JL(operand.LabelRef("tail"))
-		b.VMOVDQU(xmm(0), mem(dst, 0))
-		b.ADDQ(imm(16*size), a)
-		if other != nil {
-			b.ADDQ(imm(16), other)
-		}
-		b.ADDQ(imm(16), dst)
-		b.SUBQ(imm(16), n)
+		b.VMOVDQU(xmm(0), mem(e.dst, 0))
+		e.advance(16)
+		b.SUBQ(imm(16), e.n)
 		b.JNE(operand.LabelRef("loop"))
 		b.JMP(operand.LabelRef("done"))
 		b.Label("tail")
-		b.storeBytes(xmm(0), n, dst, 16)
+		b.storeBytes(xmm(0), e.n, e.dst, 16)
 		b.Label("done")
 		b.VZEROUPPER()
 		b.RET()
@@ -255,75 +244,90 @@ func elementwiseAVX2(name, sig, v string, fields []int, value func(b *builder, k
 	return asmFunc{name: name, sig: sig, doc: elementwiseDoc(name, v), emit: emit}
 }
 
-// element computes a register of elements from place on: the rounded value, in x.
-func (b *builder) element(k consts, a, other reg.Register, place, size int, x, y reg.VecPhysical, value func(b *builder, k consts, x, y reg.VecPhysical)) {
-	if size == 4 {
-		b.VMOVUPS(mem(a, 4*place), x)
+// elements are the operands of an elementwise function.
+type elements struct {
+	*builder
+	k         consts
+	of        elementValue
+	dst, a, n reg.GPVirtual
+	other     reg.Register // or nil
+	size      int          // of an element of a
+}
+
+func (b *builder) elements(sig string, k consts, of elementValue) elements {
+	e := elements{builder: b, k: k, of: of, dst: b.arg("dst"), a: b.arg("a"), n: b.arg("n"), size: 1}
+	switch sig {
+	case sumsSig:
+		e.size = 4
+	case binarySig:
+		e.other = b.arg("b")
+	}
+	return e
+}
+
+// value computes a register of elements from place on: the rounded value, in x; y is scratch.
+func (e *elements) value(place int, x, y reg.VecPhysical) {
+	if e.size == 4 {
+		e.VMOVUPS(mem(e.a, 4*place), x)
 	} else {
-		b.VPMOVZXBD(mem(a, place), x)
+		e.VPMOVZXBD(mem(e.a, place), x)
 	}
-	b.VPADDD(k.get(offAOff), x, x)
-	b.VCVTDQ2PS(x, x)
-	if other != nil {
-		b.VPMOVZXBD(mem(other, place), y)
-		b.VPSUBD(k.get(offBZero), y, y)
-		b.VCVTDQ2PS(y, y)
+	e.VPADDD(e.k.get(offAOff), x, x)
+	e.VCVTDQ2PS(x, x)
+	if e.other != nil {
+		e.VPMOVZXBD(mem(e.other, place), y)
+		e.VPSUBD(e.k.get(offBZero), y, y)
+		e.VCVTDQ2PS(y, y)
 	}
-	value(b, k, x, y)
-	b.VMAXPS(k.get(offRLo), x, x)
-	b.VMINPS(k.get(offRHi), x, x)
-	b.VCVTPS2DQ(x, x)
+	e.of(e.builder, e.k, x, y)
+	e.VMAXPS(e.k.get(offRLo), x, x)
+	e.VMINPS(e.k.get(offRHi), x, x)
+	e.VCVTPS2DQ(x, x)
+}
+
+// advance goes on by n elements.
+func (e *elements) advance(n int) {
+	e.ADDQ(imm(n*e.size), e.a)
+	if e.other != nil {
+		e.ADDQ(imm(n), e.other)
+	}
+	e.ADDQ(imm(n), e.dst)
 }
 
 // elementwiseAVX512 takes what is left behind the last 64 elements 16 at a time.
-func elementwiseAVX512(name, sig, v string, fields []int, value func(b *builder, k consts, x, y reg.VecPhysical)) asmFunc {
+func elementwiseAVX512(name, sig, v string, fields []int, value elementValue) asmFunc {
 	emit := func(b *builder) {
 		p := b.arg("p")
 		zero, order := zmm(31), zmm(30)
 		b.VPBROADCASTD(mem(p, offRZero), zero)
 		b.order(order, 0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15)
 		k := b.consts(p, nil, zmms[16:], append([]int{offRLo, offRHi}, fields...)...)
-		dst, a, n := b.arg("dst"), b.arg("a"), b.arg("n")
-		size := 1
-		if sig == sumsSig {
-			size = 4
-		}
-		var other reg.Register
-		if sig == binarySig {
-			other = b.arg("b")
-		}
-		advance := func(n int) {
-			b.ADDQ(imm(n*size), a)
-			if other != nil {
-				b.ADDQ(imm(n), other)
-			}
-			b.ADDQ(imm(n), dst)
-		}
-		b.SUBQ(imm(64), n)
+		e := b.elements(sig, k, value)
+		b.SUBQ(imm(64), e.n)
 		b.JL(operand.LabelRef("rest"))
 		b.Label("loop")
 		for q := range 4 {
-			b.element(k, a, other, 16*q, size, zmm(q), zmm(4+q), value)
+			e.value(16*q, zmm(q), zmm(4+q))
 			b.VPADDD(zero, zmm(q), zmm(q))
 		}
 		b.VPACKUSDW(zmm(1), zmm(0), zmm(0))
 		b.VPACKUSDW(zmm(3), zmm(2), zmm(2))
 		b.VPACKUSWB(zmm(2), zmm(0), zmm(0))
 		b.VPERMD(zmm(0), order, zmm(0))
-		b.VMOVDQU64(zmm(0), mem(dst, 0))
-		advance(64)
-		b.SUBQ(imm(64), n)
+		b.VMOVDQU64(zmm(0), mem(e.dst, 0))
+		e.advance(64)
+		b.SUBQ(imm(64), e.n)
 		b.JGE(operand.LabelRef("loop"))
 		b.Label("rest")
-		b.ADDQ(imm(64), n)
+		b.ADDQ(imm(64), e.n)
 		b.JLE(operand.LabelRef("done"))
 		b.Label("some")
-		b.element(k, a, other, 0, size, zmm(0), zmm(4), value)
+		e.value(0, zmm(0), zmm(4))
 		b.VPADDD(zero, zmm(0), zmm(0))
-		b.tailMask(n, 16, reg.K1)
-		b.VPMOVDB(zmm(0), reg.K1, mem(dst, 0))
-		advance(16)
-		b.SUBQ(imm(16), n)
+		b.tailMask(e.n, 16, reg.K1)
+		b.VPMOVDB(zmm(0), reg.K1, mem(e.dst, 0))
+		e.advance(16)
+		b.SUBQ(imm(16), e.n)
 		b.JG(operand.LabelRef("some"))
 		b.Label("done")
 		b.VZEROUPPER()

@@ -49,9 +49,8 @@ func gemm16VNNI() asmFile {
 				b.VPXORD(zmm(i), zmm(i), zmm(i))
 			}
 			next := b.GP64()
-			if mr == 14 {
-				b.MOVQ(rows.odd[1], next)
-				b.IMUL3Q(imm(mr), next, next)
+			if mr == 14 { // the rows behind, which come from afar
+				b.IMUL3Q(imm(mr), rows.odd[1], next)
 				b.ADDQ(rows.base, next)
 			}
 			b.kLoop(k, 2, 4, func(s int) {

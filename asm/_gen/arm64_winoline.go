@@ -137,7 +137,7 @@ func lineOutputNEON() file[*arm] {
 		file.funcs = append(file.funcs, function[*arm]{name: name, sig: winoOutputSig, doc: form.doc(name,
 			fmt.Sprintf("\ty[i*ldy...][8*t+c] = (sum over f < %d of A[f][i] * m[f*ldf...][8*t+c] * %#x + corr[c]) >> 3,", form.freqs, form.inverse),
 			"",
-			fmt.Sprintf("for i < %d, t < tiles, c < 8. ldy and ldf are in bytes; rows, n and tmp are not used.", form.m),
+			fmt.Sprintf("for i < %d, t < tiles, c < 8. ldy and ldf are in bytes; tmp is not used.", form.m),
 		), emit: func(b *arm) {
 			l := &lineNEON{arm: b, kind: "S4"}
 			to, from, count, corr := b.arg("y", 0), b.arg("m", 1), b.arg("tiles", 2), b.arg("corr", 16)

@@ -70,15 +70,15 @@ func (h *hasher) work() {
 			continue
 		}
 		many = many[:0]
-		for j := i; j < i+n && len(h.piece(j)) == pieceSize; j++ {
+		for j := i; j < i+n && len(h.piece(j)) == pieceSize; j++ { // the last may be shorter
 			many = append(many, h.piece(j))
 		}
-		done := 0
-		if len(many) > SumLanes/8 && len(many) > 1 { // a few take no longer one by one
+		if len(many) <= max(1, SumLanes/8) { // so few take no longer one by one
+			many = many[:0]
+		} else {
 			SumMany(many, h.sums[i:])
-			done = len(many)
 		}
-		for j := i + done; j < i+n; j++ {
+		for j := i + len(many); j < i+n; j++ {
 			h.sums[j] = sha256.Sum256(h.piece(j))
 		}
 		h.left.Add(-n)
