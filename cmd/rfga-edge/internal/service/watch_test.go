@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"image"
+	"image/color"
 	"image/jpeg"
 	"io"
 	"mime/multipart"
@@ -102,12 +103,14 @@ func TestSources(t *testing.T) {
 		t.Errorf("HEAD: %d %v", status, header)
 	}
 	events := eventsOf(t, base+"events?jpeg=1&heatmap=png")
-	door.packets <- packet(scene(red))
-	door.packets <- packet(scene(blue))
-	for _, want := range []string{"red fox, Vulpes vulpes", "blue jay"} {
-		e := events.next()
-		if e.Label != want || e.Heat == nil || len(e.Heat.PNG) == 0 {
-			t.Errorf("event %+v, want %s", e, want)
+	for _, shot := range []struct {
+		of   color.Color
+		want string
+	}{{red, "red fox, Vulpes vulpes"}, {blue, "blue jay"}} {
+		door.packets <- packet(scene(shot.of))
+		e := events.next() // before the next frame, which would take this one's place
+		if e.Label != shot.want || e.Heat == nil || len(e.Heat.PNG) == 0 {
+			t.Errorf("event %+v, want %s", e, shot.want)
 		}
 		if img, err := jpeg.Decode(bytes.NewReader(e.JPEG)); err != nil || img.Bounds().Dx() != 160 {
 			t.Errorf("its frame: %v", err)
