@@ -230,7 +230,7 @@ func PrepareAvgPoolI16(c *PoolI16) (*Prepared, error) {
 // stage folds the elements of every window, channel by channel.
 func (c *PoolI16) stage(name string, first int64, fold func(acc int64, v int16) int64, last func(acc int64, inside, padded int) int16) Stage {
 	ldh, ldw := c.Window.steps(c.In)
-	n := newPoolGrid(c.Out).block
+	n := newPoolGrid(c.Out).most
 	return poolStage(name, &c.Window, c.In, c.Out, align64(8*n)+6*n, func(io *IO, p poolWindow, tmp []byte) {
 		acc := view[int64](tmp)[:p.n]
 		tx, ty, _ := tmpRows(tmp[align64(8*n):], n)

@@ -133,7 +133,7 @@ func TestPoolI8(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 1))
 	tried := 0
 	for tried < 150 {
-		in := Shape{1 + r.IntN(9), 1 + r.IntN(9), []int{1, 5, 70}[r.IntN(3)]}
+		in := Shape{1 + r.IntN(9), 1 + r.IntN(9), []int{1, 5, 70, 400}[r.IntN(4)]}
 		w := Window{KH: 1 + r.IntN(4), KW: 1 + r.IntN(4), StrideH: 1 + r.IntN(3), StrideW: 1 + r.IntN(3), DilationH: 1, DilationW: 1,
 			Pad: [4]int{r.IntN(3), r.IntN(3), r.IntN(3), r.IntN(3)}}
 		if r.IntN(8) == 0 {

@@ -76,16 +76,25 @@ func checkMaxPool(w *Window, in, out Shape) error {
 }
 
 // A poolGrid splits a pooling into units: rows of the output, and where they are few, blocks of channels in each.
-type poolGrid struct{ rows, blocks, block, channels int }
+type poolGrid struct {
+	rows, blocks, block, channels int
+	most                          int // elements that a visit has
+}
 
 func newPoolGrid(out Shape) poolGrid {
-	g := poolGrid{out.H, 1, out.C, out.C}
-	if out.H < 16 && out.C > channelUnit {
+	g := poolGrid{out.H, 1, out.C, out.C, max(out.C, poolRun)}
+	if out.H < minPoolRows && out.C > channelUnit {
 		g.block = channelUnit
 		g.blocks = ceilDiv(out.C, g.block)
+		g.most = g.block
 	}
 	return g
 }
+
+const (
+	minPoolRows = 6    // that threads can share
+	poolRun     = 1024 // elements of neighbouring outputs, whose sums stay in L1
+)
 
 // at returns unit u's row and channels.
 func (g poolGrid) at(u int) (row, c0, c1 int) {
@@ -93,28 +102,38 @@ func (g poolGrid) at(u int) (row, c0, c1 int) {
 	return u / g.blocks, c0, min(c0+g.block, g.channels)
 }
 
-// A poolWindow is one output's window over a block of n channels: what of it lies in the image.
+// A poolWindow is one output's window over a block of n channels: what of it lies in the image. With a stride of 1 the windows
+// of neighbours lie side by side as their channels do, and n may be the elements of several.
 type poolWindow struct {
 	x, y       int // offsets, in elements, of the first place and of the output
-	h, w, n    int // places inside; both 0 if there is none
+	h, w, n    int // places inside, h and w both 0 if there is none, and elements
 	rows, cols int // the window's extent within the padded image, as average pooling counts it
 }
 
-// poolStage calls visit for every output. Its units are those of a poolGrid.
+// poolStage calls visit for every output, or run of outputs. Its units are those of a poolGrid.
 func poolStage(name string, w *Window, in, out Shape, scratch int, visit func(io *IO, p poolWindow, tmp []byte)) Stage {
 	g, win := newPoolGrid(out), *w
+	// Up to end-1 windows end within the image.
+	end := min(in.W+win.Pad[1]-(win.KW-1)*win.DilationW, out.W)
+	run := 1
+	if win.StrideW == 1 && g.blocks == 1 {
+		run = g.most / out.C
+	}
 	return Stage{Name: name, Units: g.rows * g.blocks, Scratch: scratch, Run: func(io *IO, lo, hi int, tmp []byte) {
 		var p poolWindow
 		for u := lo; u < hi; u++ {
 			oh, c0, c1 := g.at(u)
 			kh0, kh1, ih := taps(oh, win.StrideH, win.DilationH, win.KH, win.Pad[0], in.H)
-			p.n = c1 - c0
 			// The padded extent ends a window that hangs over it, as in PyTorch.
 			p.rows = min(win.KH, in.H+win.Pad[2]-ih)
-			for ow := range out.W {
+			for ow, count := 0, 1; ow < out.W; ow += count {
 				kw0, kw1, iw := taps(ow, win.StrideW, win.DilationW, win.KW, win.Pad[1], in.W)
 				p.cols = min(win.KW, in.W+win.Pad[3]-iw)
 				p.h, p.w = kh1-kh0, kw1-kw0
+				if count = 1; p.w == win.KW {
+					count = max(min(run, end-ow), 1)
+				}
+				p.n = count * (c1 - c0)
 				if p.h == 0 || p.w == 0 {
 					p.h, p.w = 0, 0
 				}
@@ -151,9 +170,8 @@ func prepareAvgPoolI8(c *PoolI8, available ISA) (*Prepared, error) {
 	mult, zero, params := float64(q.Mult[0]), c.ZeroIn+128, rescaling(0, 0, q.Zero, q.Lo, q.Hi)
 	kernel, round := chooseRow(summers, available), chooseRow(rounders, available)
 	ldh, ldw := c.Window.steps(c.In)
-	block := newPoolGrid(c.Out).block
 	// Scratch: the sums, and the requantization of this window.
-	sums := align64(4 * (block + 63))
+	sums := align64(4 * (newPoolGrid(c.Out).most + 63))
 	scratch := sums + int(unsafe.Sizeof(asm.Requant{}))
 	includePad := c.CountIncludePad
 	return kernel.prepared(poolStage("avgpool", &c.Window, c.In, c.Out, scratch, func(io *IO, p poolWindow, tmp []byte) {
