@@ -78,23 +78,20 @@ func checkMaxPool(w *Window, in, out Shape) error {
 // A poolGrid splits a pooling into units: rows of the output, and where they are few, blocks of channels in each.
 type poolGrid struct {
 	rows, blocks, block, channels int
-	most                          int // elements that a visit has
+	most                          int // elements of a visit
 }
+
+const poolRun = 1024 // elements of neighbouring outputs, whose sums stay in L1
 
 func newPoolGrid(out Shape) poolGrid {
 	g := poolGrid{out.H, 1, out.C, out.C, max(out.C, poolRun)}
-	if out.H < minPoolRows && out.C > channelUnit {
+	if out.H < minUnits/2 && out.C > channelUnit {
 		g.block = channelUnit
 		g.blocks = ceilDiv(out.C, g.block)
 		g.most = g.block
 	}
 	return g
 }
-
-const (
-	minPoolRows = 6    // that threads can share
-	poolRun     = 1024 // elements of neighbouring outputs, whose sums stay in L1
-)
 
 // at returns unit u's row and channels.
 func (g poolGrid) at(u int) (row, c0, c1 int) {
@@ -112,9 +109,7 @@ type poolWindow struct {
 
 // poolStage calls visit for every output, or run of outputs. Its units are those of a poolGrid.
 func poolStage(name string, w *Window, in, out Shape, scratch int, visit func(io *IO, p poolWindow, tmp []byte)) Stage {
-	g, win := newPoolGrid(out), *w
-	// Up to end-1 windows end within the image.
-	end := min(in.W+win.Pad[1]-(win.KW-1)*win.DilationW, out.W)
+	g, win, columns := newPoolGrid(out), *w, newWindowGrid(w, in, out, 0)
 	run := 1
 	if win.StrideW == 1 && g.blocks == 1 {
 		run = g.most / out.C
@@ -126,14 +121,11 @@ func poolStage(name string, w *Window, in, out Shape, scratch int, visit func(io
 			kh0, kh1, ih := taps(oh, win.StrideH, win.DilationH, win.KH, win.Pad[0], in.H)
 			// The padded extent ends a window that hangs over it, as in PyTorch.
 			p.rows = min(win.KH, in.H+win.Pad[2]-ih)
-			for ow, count := 0, 1; ow < out.W; ow += count {
+			for ow, count := 0, 0; ow < out.W; ow += count {
 				kw0, kw1, iw := taps(ow, win.StrideW, win.DilationW, win.KW, win.Pad[1], in.W)
 				p.cols = min(win.KW, in.W+win.Pad[3]-iw)
-				p.h, p.w = kh1-kh0, kw1-kw0
-				if count = 1; p.w == win.KW {
-					count = max(min(run, end-ow), 1)
-				}
-				p.n = count * (c1 - c0)
+				count = min(run, columns.span(ow))
+				p.h, p.w, p.n = kh1-kh0, kw1-kw0, count*(c1-c0)
 				if p.h == 0 || p.w == 0 {
 					p.h, p.w = 0, 0
 				}

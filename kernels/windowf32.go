@@ -6,7 +6,7 @@ import (
 	"github.com/rfga-edge/rfga-edge/asm"
 )
 
-// A windowGrid slides a float window: it says which taps an output has, and which neighbouring outputs have the same.
+// A windowGrid slides a window: it says which taps an output has, and which neighbouring outputs have the same.
 type windowGrid struct {
 	in, out             Shape
 	win                 Window
@@ -28,16 +28,20 @@ func newWindowGrid(w *Window, in, out Shape, weightStep int) windowGrid {
 // scratch is what a run of taps needs.
 func (g *windowGrid) scratch() int { return g.maxTaps * int(unsafe.Sizeof(asm.Tap{})) }
 
+// span returns how many outputs of a row, from column ow on, have the same columns of the window in the image.
+func (g *windowGrid) span(ow int) int {
+	if ow >= g.firstFull && ow < g.endFull {
+		return g.endFull - ow
+	}
+	return 1
+}
+
 // run fills list with the taps of output oh, ow that lie in the image, and returns how many outputs from there on share
 // them, their number of rows and columns, and the pixel of the first.
 func (g *windowGrid) run(list []asm.Tap, oh, ow int) (count, rows, cols, pixel int) {
 	w := &g.win
 	h0, h1, ih := taps(oh, w.StrideH, w.DilationH, w.KH, w.Pad[0], g.in.H)
 	w0, w1, iw := taps(ow, w.StrideW, w.DilationW, w.KW, w.Pad[1], g.in.W)
-	count = 1
-	if ow >= g.firstFull && ow < g.endFull {
-		count = g.endFull - ow
-	}
 	n := 0
 	for kh := h0; kh < h1; kh++ {
 		for kw := w0; kw < w1; kw++ {
@@ -45,7 +49,7 @@ func (g *windowGrid) run(list []asm.Tap, oh, ow int) (count, rows, cols, pixel i
 			n++
 		}
 	}
-	return count, h1 - h0, w1 - w0, (ih+h0*w.DilationH)*g.in.W + iw + w0*w.DilationW
+	return g.span(ow), h1 - h0, w1 - w0, (ih+h0*w.DilationH)*g.in.W + iw + w0*w.DilationW
 }
 
 // PrepareMaxPoolF32 returns a float maximum pooling.
