@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/big"
 	"math/rand/v2"
+	"runtime"
 	"testing"
 
 	"github.com/rfga-edge/rfga-edge/asm"
@@ -213,7 +214,47 @@ func TestConvF16(t *testing.T) {
 	}
 }
 
-// Nobody gets half precision unasked, nor with weights that are too large for it; float32 weights are rounded.
+// Where one tile has all rows, those of the next one would lie behind the operand, by more than Slack in the last pass over many terms.
+// The garbage collector ends the program when it finds a pointer there and the memory is free.
+func TestConvF16KeepsNoPointerBehind(t *testing.T) {
+	type layer struct {
+		p  *Prepared
+		in []byte
+		io *IO
+	}
+	var layers []layer
+	for _, width := range []int{6, 14} { // rows of a tile with AVX2 and with AVX-512
+		cc := &floatCase{Shape{1, width, 2000}, 64, 1, win(1, 1, 1), false}
+		c, in := cc.build(rand.New(rand.NewPCG(5, 9)), true)
+		for _, isa := range floatVariants() {
+			p := mustPrepare(t)(prepareConvF32(c, isa, 1<<12))
+			layers = append(layers, layer{p, in[0], &IO{In: make([][]byte, 1), Out: [][]byte{make([]byte, 4*c.Out.Len()+Slack)}}})
+		}
+	}
+	done := make(chan bool)
+	go func() {
+		defer close(done)
+		for range 200 {
+			runtime.GC()
+		}
+	}()
+	for {
+		for _, l := range layers {
+			select {
+			case <-done:
+				return
+			default:
+			}
+			// Memory of its own, with other memory freed behind it.
+			l.io.In[0] = append(make([]byte, 0, len(l.in)+Slack), l.in...)
+			for i := range l.p.Stages {
+				s := &l.p.Stages[i]
+				s.Run(l.io, 0, s.Units, make([]byte, s.Scratch+Slack))
+			}
+		}
+	}
+}
+
 func TestHalfMathIsAskedFor(t *testing.T) {
 	for _, test := range []struct {
 		asked    bool

@@ -305,8 +305,10 @@ func (g *convF32) productHalves(t tileF32, tmp []byte, p, k0, k, rows int) {
 	}
 	b := at(g.packed16, (p*g.k+k0)*f.NR)
 	f.Fn(t.c, t.ldc, t.a, g.block.lda, b, k, t.bias, t.res, t.ldr, t.p, t.b)
-	t.advance(f.MR, g.block.lda)
-	g.product(t, k, rows-f.MR)
+	if rows -= f.MR; rows > 0 { // else t would lead behind the operands
+		t.advance(f.MR, g.block.lda)
+		g.product(t, k, rows)
+	}
 }
 
 // advance moves on by rows.
