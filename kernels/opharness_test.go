@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math/big"
 	"math/rand/v2"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -98,6 +99,27 @@ func opRun(t testing.TB, p *Prepared, in [][]byte, outSizes ...int) [][]byte {
 		}
 	}
 	return first
+}
+
+// whileCollecting calls work again and again while the garbage collector runs, which ends the program when it finds a pointer into
+// free memory.
+func whileCollecting(work func()) {
+	done := make(chan bool)
+	go func() {
+		defer close(done)
+		for range 100 {
+			runtime.GC()
+		}
+	}()
+	for {
+		select {
+		case <-done:
+			return
+		default:
+			work()
+			runtime.Gosched() // WebAssembly has one thread, and nobody to interrupt it
+		}
+	}
 }
 
 // runStage runs a stage whole, in single units from the last, or with three goroutines.
